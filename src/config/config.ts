@@ -1,0 +1,172 @@
+import type { Hostname } from '../core/hostname.ts';
+import type { Cidr, Ip } from '../core/ip.ts';
+
+/**
+ * The configuration as values: what `load` makes of the files, with every name resolved to a value, every unit to
+ * milliseconds or bytes, and every path absolute. The language itself is in the schemas beside this file.
+ */
+export interface Config {
+  readonly gateway: GatewayConfig;
+  readonly networks: { readonly owned: readonly Cidr[] };
+  readonly admin: { readonly bind: Bind; readonly token: SecretRef | undefined };
+  readonly listeners: readonly ListenerConfig[];
+  readonly principals: readonly PrincipalConfig[];
+  /** Members as written: principals, templates, other groups' names, globs (`fn-*`). */
+  readonly groups: ReadonlyMap<string, readonly string[]>;
+  readonly sets: ReadonlyMap<string, SetConfig>;
+  readonly rules: readonly RuleConfig[];
+  readonly enforcement: 'enforce' | 'report';
+  readonly expect: readonly Expectation[];
+  readonly exits: readonly ExitConfig[];
+  readonly audit: AuditConfig;
+}
+
+/** Where a value stands in the files: 1-based line and column. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** `host` is an IP address to bind; port 0 lets the system pick one. */
+export interface Bind {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a secret comes from. It is read when the gateway starts, never by `load`. */
+export type SecretRef = { readonly at: Position } & (
+  | { readonly from: 'env'; readonly variable: string }
+  | { readonly from: 'file'; readonly path: string }
+  | { readonly from: 'literal'; readonly value: string }
+);
+
+export interface GatewayConfig {
+  readonly name: string;
+  readonly contact: string | undefined;
+  readonly workers: number | 'auto';
+  readonly dataDir: string;
+  readonly health: Bind | undefined;
+  readonly drain: { readonly noticeMs: number; readonly limitMs: number };
+  /** Empty: /etc/resolv.conf. */
+  readonly resolvers: readonly { readonly ip: Ip; readonly port: number }[];
+}
+
+export interface ListenerConfig {
+  readonly name: string;
+  readonly type: 'forward-proxy';
+  readonly bind: readonly Bind[];
+  /** Peers that may connect at all; undefined: any. */
+  readonly from: readonly Cidr[] | undefined;
+  /** Peers that must send a PROXY header; from all others it is refused. */
+  readonly proxyProtocol: { readonly from: readonly Cidr[] } | undefined;
+  readonly timeouts: {
+    readonly headMs: number;
+    readonly connectMs: number;
+    readonly idleMs: number;
+  };
+  readonly limits: {
+    readonly connections: number;
+    readonly perClient: number;
+    readonly headBytes: number;
+  };
+  readonly at: Position;
+}
+
+export interface PrincipalConfig {
+  /** With `{name}` in it: a template. */
+  readonly name: string;
+  readonly owner: string | undefined;
+  readonly report: boolean;
+  /** Alternatives. */
+  readonly identify: readonly IdentifyConfig[];
+  readonly at: Position;
+}
+
+/** Keys that are present must all hold. */
+export interface IdentifyConfig {
+  readonly header?: { readonly name: string; readonly values: readonly SecretRef[] };
+  readonly basic?: { readonly username: string; readonly password: SecretRef };
+  readonly bearer?: { readonly token: SecretRef };
+  readonly clientAddress?: readonly Cidr[];
+  readonly at: Position;
+}
+
+export interface SetConfig {
+  /** Host patterns and networks; never a set or `*`. */
+  readonly entries: readonly (HostPattern | NetworkPattern)[];
+  readonly at: Position;
+}
+
+export type HostPattern =
+  | { readonly kind: 'host'; readonly host: Hostname }
+  /** `.example.com`: apex and below; `*.example.com`: below only. */
+  | { readonly kind: 'suffix'; readonly suffix: Hostname; readonly apex: boolean };
+export type NetworkPattern = { readonly kind: 'network'; readonly cidr: Cidr };
+export type DestinationPattern =
+  | HostPattern
+  | NetworkPattern
+  | { readonly kind: 'set'; readonly set: string }
+  | { readonly kind: 'any' };
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+interface RuleBase {
+  readonly name: string;
+  readonly to: readonly DestinationPattern[];
+  /** undefined: the effect's default. */
+  readonly ports: readonly PortRange[] | undefined;
+  readonly methods: readonly string[] | undefined;
+  /** Globs: `*` within a segment, `**` across segments. */
+  readonly paths: readonly string[] | undefined;
+  /** The end of its last day, in milliseconds since the epoch, UTC. */
+  readonly expiresMs: number | undefined;
+  readonly owner: string | undefined;
+  readonly at: Position;
+}
+
+export interface AllowRule extends RuleBase {
+  readonly effect: 'allow';
+  /** Principals, templates, groups, `*` (any identified principal), `anonymous` (nobody identified). */
+  readonly principals: readonly string[];
+  readonly addresses: readonly Cidr[] | undefined;
+  readonly tls: 'required' | 'off';
+  readonly via: string | undefined;
+}
+
+export interface DenyRule extends RuleBase {
+  readonly effect: 'deny';
+  /** As in an allow; `*` is everyone, identified or not. */
+  readonly principals: readonly string[];
+  readonly except: readonly string[];
+  readonly report: boolean;
+}
+
+export type RuleConfig = AllowRule | DenyRule;
+
+export interface Expectation {
+  readonly principal: string;
+  /** `host:port` as written. */
+  readonly to: string;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly decision: 'allow' | 'deny';
+  readonly at: Position;
+}
+
+export interface ExitConfig {
+  readonly name: string;
+  readonly localAddress: Ip;
+  /** What the world sees, for all gateways; for documentation and `exits verify`. */
+  readonly public: readonly Ip[];
+  readonly at: Position;
+}
+
+export interface AuditConfig {
+  readonly durability: 'write' | 'fsync';
+  readonly onFailure: 'deny' | 'allow';
+  readonly keepMs: number;
+}

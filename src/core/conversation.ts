@@ -1,0 +1,91 @@
+import type { Decision } from './decision.ts';
+import type { Destination } from './destination.ts';
+import type { Ip } from './ip.ts';
+import type { Principal } from './principal.ts';
+import type { UpstreamErrorCode } from './reasons.ts';
+import type { Refusal } from './refusal.ts';
+
+/** What a client presents to be recognised by. */
+export interface Evidence {
+  /** The client's address: the one of the PROXY header where a trusted balancer sent one, else the peer's. */
+  readonly client: Ip;
+  /** Every value of a header, in order, as sent. `name` in lower case. */
+  header(name: string): readonly string[];
+}
+
+/** The part of a request that rules with methods or paths look at. */
+export interface ReadableRequest {
+  readonly method: string;
+  /** Path without query, as it will be sent. */
+  readonly path: string;
+}
+
+/** What the record says of how an exchange went. */
+export interface Outcome {
+  /** The status that the client was answered, or null when it got none. */
+  readonly status: number | null;
+  readonly error: UpstreamErrorCode | null;
+  /** Payload bytes from the client to the destination. */
+  readonly bytesUp: number;
+  /** Payload bytes from the destination to the client. */
+  readonly bytesDown: number;
+  readonly tls?: { readonly sni: string | null; readonly alpn: readonly string[] };
+}
+
+/** What a refusal may say to the client. */
+export interface RefusalNotice {
+  readonly id: string;
+  readonly decision: Decision;
+  readonly principal: Principal | undefined;
+  /** Whom to ask: the owner of the rule, of the principal, or the gateway's contact. */
+  readonly contact: string | undefined;
+}
+
+/** A connection to an address that was decided on. `Stream` is a socket or what stands for one. */
+export interface Connection<Stream> {
+  readonly stream: Stream;
+  readonly address: Ip;
+  /** Taken from the pool: it may turn out to be dead. */
+  readonly reused: boolean;
+}
+
+/** The permission to go out, once it is on record. */
+export interface Grant<Stream> {
+  readonly id: string;
+  readonly decision: Decision;
+  readonly principal: Principal | undefined;
+  /** A new connection to one of the addresses that were decided on. @throws UpstreamError */
+  dial(): Promise<Connection<Stream>>;
+  /** A connection for one HTTP request, kept by an earlier exchange or new. @throws UpstreamError */
+  borrow(): Promise<Connection<Stream>>;
+  /** Gives a borrowed connection back for a later exchange. Whoever does not call it destroys the stream. */
+  giveBack(connection: Connection<Stream>): void;
+  /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */
+  record(decision: Decision): Promise<void>;
+}
+
+/**
+ * One request, tunnel or session as its listener's protocol frames it: all that `exchange.ts` needs to know of it.
+ *
+ * `refuse` and `fail` answer the client in the protocol's own form; `open` may fail before anything was answered;
+ * `relay` ends with the outcome, also when a leg broke.
+ */
+export interface Conversation<Stream> {
+  readonly listener: string;
+  /** The client's address and port. */
+  readonly client: { readonly ip: Ip; readonly port: number };
+  /** The peer of the TCP connection: a balancer, or the client itself. */
+  readonly peer: Ip;
+  /** What the client asks to do: `CONNECT`, `GET`, ... */
+  readonly action: string;
+  /** Where to, or what is wrong with the request that should have said so. */
+  readonly destination: Destination | Refusal;
+  /** Undefined when what will pass cannot be read (a tunnel). */
+  readonly request: ReadableRequest | undefined;
+  evidence(): Evidence;
+  refuse(notice: RefusalNotice): Promise<Outcome>;
+  /** Answers trouble on the far side. */
+  fail(error: UpstreamErrorCode, id: string): Promise<Outcome>;
+  open(grant: Grant<Stream>): Promise<void>;
+  relay(): Promise<Outcome>;
+}

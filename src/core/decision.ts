@@ -1,0 +1,47 @@
+import type { Reason } from './reasons.ts';
+
+/** Where on the path a decision fell. */
+export type Stage = 'accept' | 'identify' | 'name' | 'address' | 'hello' | 'request';
+
+/** How a rule wants an exchange to pass. */
+export interface Settings {
+  /** The exit to leave by; undefined: whatever address the system picks. */
+  readonly via: string | undefined;
+  /** The credential to put on the request. */
+  readonly with: string | undefined;
+  /** `off` lets a tunnel carry bytes that are not TLS. */
+  readonly tls: 'required' | 'off';
+  readonly intercept: boolean;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  via: undefined,
+  with: undefined,
+  tls: 'required',
+  intercept: false,
+};
+
+export interface Decision {
+  readonly stage: Stage;
+  readonly effect: 'allow' | 'deny';
+  readonly reason: Reason;
+  /** The rule that decided, where one did. */
+  readonly rule?: string | undefined;
+  /** `report`: this deny is recorded and lets the exchange pass all the same. */
+  readonly mode: 'enforce' | 'report';
+  /** How to pass it; present whenever `passes` holds for a decision of the policy. */
+  readonly settings?: Settings | undefined;
+  /** Whom to ask, from the rule or the principal. */
+  readonly owner?: string | undefined;
+  /** One more sentence for the person who reads the refusal. Holds nothing of the request and no address. */
+  readonly detail?: string | undefined;
+}
+
+/** Whether the exchange goes on. */
+export function passes(decision: Decision): boolean {
+  return decision.effect === 'allow' || decision.mode === 'report';
+}
+
+export function deny(stage: Stage, reason: Reason, detail?: string): Decision {
+  return { stage, effect: 'deny', reason, mode: 'enforce', detail };
+}
