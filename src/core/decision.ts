@@ -7,18 +7,13 @@ export type Stage = 'accept' | 'identify' | 'name' | 'address' | 'hello' | 'requ
 export interface Settings {
   /** The exit to leave by; undefined: whatever address the system picks. */
   readonly via: string | undefined;
-  /** The credential to put on the request. */
-  readonly with: string | undefined;
   /** `off` lets a tunnel carry bytes that are not TLS. */
   readonly tls: 'required' | 'off';
-  readonly intercept: boolean;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
   via: undefined,
-  with: undefined,
   tls: 'required',
-  intercept: false,
 };
 
 export interface Decision {
