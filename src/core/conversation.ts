@@ -2,7 +2,7 @@ import type { Decision } from './decision.ts';
 import type { Destination } from './destination.ts';
 import type { Ip } from './ip.ts';
 import type { Principal } from './principal.ts';
-import type { UpstreamErrorCode } from './reasons.ts';
+import type { Trouble } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
 
 /** What a client presents to be recognised by. */
@@ -24,7 +24,7 @@ export interface ReadableRequest {
 export interface Outcome {
   /** The status that the client was answered, or null when it got none. */
   readonly status: number | null;
-  readonly error: UpstreamErrorCode | null;
+  readonly error: Trouble | null;
   /** Payload bytes from the client to the destination. */
   readonly bytesUp: number;
   /** Payload bytes from the destination to the client. */
@@ -85,7 +85,7 @@ export interface Conversation<Stream> {
   evidence(): Evidence;
   refuse(notice: RefusalNotice): Promise<Outcome>;
   /** Answers trouble on the far side. */
-  fail(error: UpstreamErrorCode, id: string): Promise<Outcome>;
+  fail(error: Trouble, id: string): Promise<Outcome>;
   open(grant: Grant<Stream>): Promise<void>;
   relay(): Promise<Outcome>;
 }

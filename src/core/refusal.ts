@@ -1,5 +1,5 @@
 import { SekishoError } from './errors.ts';
-import type { Reason, UpstreamErrorCode } from './reasons.ts';
+import type { Reason, Trouble } from './reasons.ts';
 
 /** A fault in what the client sent, found before or outside the policy. `detail` says what is wrong with it. */
 export class Refusal extends SekishoError {
@@ -14,9 +14,9 @@ export class Refusal extends SekishoError {
 
 /** Trouble on a leg of an exchange that was allowed. The message is for the record, never for the client. */
 export class UpstreamError extends SekishoError {
-  declare readonly code: UpstreamErrorCode;
+  declare readonly code: Trouble;
 
-  constructor(code: UpstreamErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: Trouble, message: string, options?: ErrorOptions) {
     super(code, message, options);
     this.name = 'UpstreamError';
   }

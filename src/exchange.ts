@@ -1,0 +1,137 @@
+import type { ExchangeRecord, Recorder } from './audit/recorder.ts';
+import type { Conversation, Grant, Outcome } from './core/conversation.ts';
+import { type Decision, deny, passes } from './core/decision.ts';
+import { Hostname } from './core/hostname.ts';
+import type { Ip } from './core/ip.ts';
+import type { Principal } from './core/principal.ts';
+import { Refusal, UpstreamError } from './core/refusal.ts';
+import type { Resolver } from './destination/resolver.ts';
+import type { Identifier } from './identity/identify.ts';
+import { decideAddresses, decideName, type OwnAddresses, type Policy } from './policy/policy.ts';
+import type { Question } from './policy/question.ts';
+
+/** What an exchange needs of the gateway. It takes `policy` once, so that a reload never splits an exchange. */
+export interface Gate<Stream> {
+  readonly recorder: Recorder;
+  readonly identifier: Identifier;
+  readonly policy: Policy;
+  readonly resolver: Resolver;
+  readonly own: OwnAddresses;
+  /** Whom a refused developer asks when neither rule nor principal names anybody. */
+  readonly contact: string | undefined;
+  now(): number;
+  /** The way out that a decision permits. */
+  grant(permit: Permit): Grant<Stream>;
+}
+
+export interface Permit {
+  readonly record: ExchangeRecord;
+  readonly decision: Decision;
+  readonly principal: Principal | undefined;
+  readonly question: Question;
+  /** The only addresses that may be dialled. */
+  readonly addresses: readonly Ip[];
+}
+
+/**
+ * The path of every exchange, whatever its protocol:
+ *
+ *     accept -> identify -> decide (name) -> resolve -> decide (address) -> record -> grant -> open -> relay -> record
+ *
+ * `docs/request-path.md` tells it with the status at every branch. Never rejects: whatever happens becomes the outcome,
+ * which is recorded exactly once.
+ */
+export async function runExchange<Stream>(
+  conversation: Conversation<Stream>,
+  gate: Gate<Stream>,
+): Promise<void> {
+  const record = gate.recorder.begin(conversation);
+  const outcome = await pass(conversation, gate, record).catch((error: unknown) =>
+    endFailed(conversation, gate, record, error),
+  );
+  record.outcome(outcome);
+}
+
+async function pass<Stream>(
+  conversation: Conversation<Stream>,
+  gate: Gate<Stream>,
+  record: ExchangeRecord,
+): Promise<Outcome> {
+  const { policy } = gate;
+  const { destination, request } = conversation;
+  const refuse = (decision: Decision) => endRefused(conversation, gate, record, decision);
+
+  // accept: what the listener framed is a request for a destination, or a fault.
+  if (destination instanceof Refusal) {
+    return refuse(deny('accept', destination.reason, destination.message));
+  }
+
+  // identify: evidence that is present and wrong never falls back to anonymous.
+  const identified = gate.identifier.identify(conversation.evidence());
+  if ('invalid' in identified)
+    return refuse(deny('identify', 'identity-invalid', identified.invalid));
+  const { principal } = identified;
+  record.identified(principal);
+
+  // decide on the name: a denied name is never looked up.
+  const question: Question = { principal, destination, request, now: gate.now() };
+  const named = decideName(policy, question);
+  if (!passes(named)) return refuse(named);
+
+  // resolve once: these addresses are decided on, and these are dialled.
+  const ips = await resolve(gate.resolver, destination.host).catch(async (error: unknown) => {
+    await record.decision(named);
+    throw error;
+  });
+
+  // decide on each address.
+  const { decision, addresses } = decideAddresses(policy, question, ips, gate.own);
+  if (!passes(decision)) return refuse(decision);
+
+  // record before the first byte goes out.
+  await record.decision(decision, addresses[0]);
+
+  // grant, open, relay.
+  const grant = gate.grant({ record, decision, principal, question, addresses });
+  await conversation.open(grant);
+  return conversation.relay();
+}
+
+function resolve(resolver: Resolver, host: Hostname | Ip): Promise<readonly Ip[]> {
+  return host instanceof Hostname ? resolver.resolve(host) : Promise.resolve([host]);
+}
+
+async function endRefused<Stream>(
+  conversation: Conversation<Stream>,
+  gate: Gate<Stream>,
+  record: ExchangeRecord,
+  decision: Decision,
+): Promise<Outcome> {
+  await record.decision(decision);
+  const { principal } = record;
+  const contact = decision.owner ?? principal?.owner ?? gate.contact;
+  return conversation.refuse({ id: record.id, decision, principal, contact });
+}
+
+/** Trouble on the way out is an outcome; a record that cannot be written closes the way; the rest is a fault of ours. */
+async function endFailed<Stream>(
+  conversation: Conversation<Stream>,
+  gate: Gate<Stream>,
+  record: ExchangeRecord,
+  error: unknown,
+): Promise<Outcome> {
+  if (error instanceof UpstreamError) {
+    record.trouble(error);
+    return conversation.fail(error.code, record.id);
+  }
+  if (error instanceof Refusal) {
+    const decision = deny('request', error.reason, error.message);
+    return conversation.refuse({
+      id: record.id,
+      decision,
+      principal: record.principal,
+      contact: gate.contact,
+    });
+  }
+  throw error;
+}

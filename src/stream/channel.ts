@@ -1,0 +1,174 @@
+import type { Socket } from 'node:net';
+import { SekishoError } from '../core/errors.ts';
+
+/** The connection broke, or was idle for too long, while somebody waited for bytes of it. */
+export class ChannelLost extends SekishoError {
+  declare readonly code: 'reset' | 'idle' | 'too-slow' | 'abandoned';
+
+  constructor(code: 'reset' | 'idle' | 'too-slow' | 'abandoned', options?: ErrorOptions) {
+    super(code, `the connection is lost: ${code}`, options);
+    this.name = 'ChannelLost';
+  }
+}
+
+interface Taker {
+  readonly step: (chunk: Buffer) => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/**
+ * A socket whose bytes are taken piece by piece: a head, a body, a greeting. One taker at a time.
+ *
+ * Bytes that nobody takes stay here: at most one read of the socket, since reading stops until the next taker comes.
+ * The owner of a channel always learns of its end: by the take that is waiting, or by `onLost`.
+ */
+export class Channel {
+  readonly socket: Socket;
+  #taker: Taker | undefined;
+  #pending: Buffer | undefined;
+  #ended = false;
+  #lost: ChannelLost | undefined;
+  #onLost: (() => void) | undefined;
+
+  /** @param idleMs how long nothing may move in either direction before the connection is given up */
+  constructor(socket: Socket, idleMs: number) {
+    this.socket = socket;
+    socket.setTimeout(idleMs);
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+    socket.on('timeout', this.#onTimeout);
+  }
+
+  /** Whether the connection can no longer be used. */
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** Whether the peer sent bytes that nobody has taken, or its FIN: not a connection to keep for later. */
+  get disturbed(): boolean {
+    return this.#pending !== undefined || this.#ended || this.lost;
+  }
+
+  /**
+   * Gives every chunk to `step` until it returns something else than undefined, which is then the result; undefined at
+   * the peer's FIN. What `step` does not use it hands back with `unread`.
+   *
+   * @throws ChannelLost, or what `step` throws
+   */
+  take<T>(step: (chunk: Buffer) => T | undefined): Promise<T | undefined> {
+    return new Promise<T | undefined>((resolve, reject) => {
+      if (this.#lost) return reject(this.#lost);
+      this.#taker = { step, resolve: resolve as (value: never) => void, reject };
+      const chunk = this.#pending;
+      this.#pending = undefined;
+      if (chunk !== undefined) this.#offer(chunk);
+      if (this.#taker === undefined) return;
+      if (this.#ended) this.#settle((taker) => taker.resolve(undefined as never));
+      else this.socket.resume();
+    });
+  }
+
+  /** Puts bytes back in front of all that is still to come. */
+  unread(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#pending = this.#pending === undefined ? bytes : Buffer.concat([bytes, this.#pending]);
+  }
+
+  /** Ends a take that is waiting, because its result is no longer wanted. */
+  abandon(code: 'abandoned' | 'too-slow' = 'abandoned'): void {
+    this.#settle((taker) => taker.reject(new ChannelLost(code)));
+  }
+
+  /** Called once when the connection breaks; not at an orderly FIN. */
+  onLost(listener: (() => void) | undefined): void {
+    this.#onLost = listener;
+    if (this.lost) listener?.();
+  }
+
+  write(bytes: Buffer): void {
+    this.socket.write(bytes);
+  }
+
+  /** Stops reading here while `to` has more buffered than it can send. */
+  paceTo(to: Channel): void {
+    if (!to.socket.writableNeedDrain) return;
+    this.socket.pause();
+    to.socket.once('drain', () => {
+      if (this.#taker !== undefined) this.socket.resume();
+    });
+  }
+
+  /** Takes the socket out of this channel's hands, with the bytes that nobody has taken. */
+  release(): { socket: Socket; early: Buffer | undefined } {
+    const { socket } = this;
+    socket.pause();
+    socket.off('data', this.#onData);
+    socket.off('end', this.#onEnd);
+    socket.off('error', this.#onError);
+    socket.off('close', this.#onClose);
+    socket.off('timeout', this.#onTimeout);
+    return { socket, early: this.#pending };
+  }
+
+  /** Sends what is buffered, then FIN; the rest of what the peer sends is read and dropped until it closes too. */
+  end(): void {
+    this.socket.end();
+    this.#taker = { step: () => undefined, resolve: () => {}, reject: () => {} };
+    this.#pending = undefined;
+    // Absolute, so that a peer that never stops sending cannot hold the connection.
+    const linger = setTimeout(() => this.socket.destroy(), LINGER_MS);
+    this.socket.once('close', () => clearTimeout(linger));
+    this.socket.resume();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  #offer(chunk: Buffer): void {
+    try {
+      const result = this.#taker?.step(chunk);
+      if (result !== undefined) this.#settle((taker) => taker.resolve(result as never));
+    } catch (error) {
+      this.#settle((taker) => taker.reject(error as Error));
+    }
+  }
+
+  #settle(how: (taker: Taker) => void): void {
+    const taker = this.#taker;
+    this.#taker = undefined;
+    if (taker !== undefined) how(taker);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#taker !== undefined) return this.#offer(chunk);
+    this.unread(chunk);
+    this.socket.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#ended = true;
+    this.#settle((taker) => taker.resolve(undefined as never));
+  };
+
+  readonly #onError = (error: Error): void =>
+    this.#lose(new ChannelLost('reset', { cause: error }));
+  readonly #onClose = (): void => this.#lose(new ChannelLost('reset'));
+  readonly #onTimeout = (): void => {
+    this.#lose(new ChannelLost('idle'));
+    this.socket.destroy();
+  };
+
+  #lose(lost: ChannelLost): void {
+    if (this.#lost !== undefined) return;
+    this.#lost = lost;
+    this.#settle((taker) => taker.reject(lost));
+    this.#onLost?.();
+  }
+}
+
+/** How long a peer may go on sending after we said our last word, so that it can still read it (RFC 9112 9.6). */
+const LINGER_MS = 2_000;
