@@ -1,0 +1,69 @@
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The system's own Python, which has the Debian modules; one that comes first on the PATH may not. */
+export const PYTHON = '/usr/bin/python3';
+
+interface Need {
+  /** What the tests do with it. */
+  readonly serves: string;
+  present(): boolean;
+}
+
+/** The programs of others that the tests run against, by the Debian package that has them. */
+export const PROGRAMS = {
+  curl: { serves: 'curl as a client of the proxy', present: () => onPath('curl') },
+  wget: { serves: 'wget as a client of the proxy', present: () => onPath('wget') },
+  git: { serves: 'git as a client of the proxy', present: () => onPath('git') },
+  python3: { serves: "Python's standard library as a client", present: () => runnable(PYTHON) },
+  'python3-urllib3': {
+    serves: 'urllib3 as a client of the proxy',
+    present: () => pythonModule('urllib3'),
+  },
+  'python3-requests': {
+    serves: 'requests as a client of the proxy',
+    present: () => pythonModule('requests'),
+  },
+  haproxy: {
+    serves: 'a balancer that sends PROXY headers',
+    present: () => onPath('haproxy'),
+  },
+  socat: { serves: 'raw and half-closed connections', present: () => onPath('socat') },
+} as const satisfies Record<string, Need>;
+
+export type Program = keyof typeof PROGRAMS;
+
+/** Where a missing program is a failure: a run that skips is no proof. */
+export const STRICT = process.env.CI === 'true';
+
+/**
+ * For the `skip` option of a test: false when the program is there, else the reason.
+ *
+ * @throws Error where nothing may be skipped (`CI=true`)
+ */
+export function needs(...programs: readonly Program[]): false | string {
+  const missing = programs.filter((program) => !PROGRAMS[program].present());
+  if (missing.length === 0) return false;
+  const reason = `needs the Debian package ${missing.join(', ')}`;
+  if (STRICT) throw new Error(`a test ${reason}; with CI=true none may be skipped`);
+  return reason;
+}
+
+function onPath(program: string): boolean {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.some((folder) => runnable(join(folder, program)));
+}
+
+function runnable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function pythonModule(name: string): boolean {
+  return spawnSync(PYTHON, ['-c', `import ${name}`], { stdio: 'ignore' }).status === 0;
+}
