@@ -1,0 +1,79 @@
+import type { ListenerConfig } from '../../config/config.ts';
+import type { Conversation, Evidence, Outcome, RefusalNotice } from '../../core/conversation.ts';
+import type { Ip } from '../../core/ip.ts';
+import type { Trouble } from '../../core/reasons.ts';
+import type { Channel } from '../../stream/channel.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
+
+/** What the listener needs of the gateway around it. */
+export interface Proxy {
+  readonly config: ListenerConfig;
+  /** This gateway in Via fields. */
+  readonly via: string;
+  /** Lower-case names of headers that principals are recognised by, and the schemes to challenge with. */
+  identity(): { readonly headerNames: ReadonlySet<string>; readonly schemes: readonly string[] };
+  /** Runs a conversation along the path of an exchange. Never rejects. */
+  run(conversation: Conversation<Channel>): Promise<void>;
+  /** Answers `http://sekisho.internal/`; undefined: there is no such page. */
+  ownPage(path: string, evidence: Evidence): OwnPage | undefined;
+}
+
+export interface OwnPage {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One client connection, as every conversation on it sees it. */
+export interface Client {
+  readonly channel: Channel;
+  readonly ip: Ip;
+  readonly port: number;
+  /** The TCP peer: a balancer, or the client itself. */
+  readonly peer: Ip;
+}
+
+export function headEvidence(client: Client, head: RequestHead): Evidence {
+  return { client: client.ip, header: (name) => head.fields.values(name) };
+}
+
+/** What all conversations of this listener have in common: whose they are, and how the gateway itself answers. */
+export abstract class ProxyConversation {
+  readonly listener: string;
+  readonly client: { readonly ip: Ip; readonly port: number };
+  readonly peer: Ip;
+  /** Whether the next request may follow on this connection. */
+  keepAlive = false;
+  protected readonly channel: Channel;
+  protected readonly proxy: Proxy;
+  protected readonly head: RequestHead | undefined;
+
+  constructor(client: Client, proxy: Proxy, head: RequestHead | undefined) {
+    this.listener = proxy.config.name;
+    this.client = client;
+    this.peer = client.peer;
+    this.channel = client.channel;
+    this.proxy = proxy;
+    this.head = head;
+  }
+
+  refuse(notice: RefusalNotice): Promise<Outcome> {
+    return this.answer(refusalAnswer(notice), null);
+  }
+
+  fail(error: Trouble, id: string): Promise<Outcome> {
+    return this.answer(troubleAnswer(error, id), error);
+  }
+
+  protected async answer(answer: OwnAnswer, error: Trouble | null): Promise<Outcome> {
+    const accept = this.head?.fields.value('accept') ?? '';
+    const bytes = encodeAnswer(answer, {
+      json: /application\/(?:problem\+)?json/i.test(accept),
+      close: !this.keepAlive,
+      schemes: this.proxy.identity().schemes,
+      headOnly: this.head?.method === 'HEAD',
+    });
+    this.channel.write(bytes);
+    return { status: answer.status, error, bytesUp: 0, bytesDown: 0 };
+  }
+}

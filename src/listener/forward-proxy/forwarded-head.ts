@@ -1,0 +1,95 @@
+import { DEFAULT_PORTS, destinationText, hostText } from '../../core/destination.ts';
+import type { Fields } from '../../wire/http1/fields.ts';
+import type { Framing } from '../../wire/http1/framing.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import type { ResponseHead } from '../../wire/http1/response-head.ts';
+import { HeadWriter } from '../../wire/http1/writer.ts';
+import type { Target } from './target.ts';
+
+// RFC 9110 7.6.1, and what describes the framing: that is always written anew from what was read.
+const PER_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/**
+ * The head that goes upstream: raw fields in their order, without what was meant for this hop or tells who the caller
+ * is, with Host rebuilt from the destination that was decided on.
+ *
+ * @param identityHeaders lower-case names that principals are recognised by: they must never reach a destination
+ * @param via this gateway's pseudonym
+ */
+export function requestHead(
+  head: RequestHead,
+  target: Target,
+  framing: Framing,
+  identityHeaders: ReadonlySet<string>,
+  via: string,
+): Buffer {
+  const named = connectionNamed(head.fields);
+  const drop = (name: string) =>
+    PER_HOP.has(name) ||
+    name === 'host' ||
+    name.startsWith('proxy-') ||
+    identityHeaders.has(name) ||
+    named.has(name);
+  const writer = new HeadWriter(`${head.method} ${target.originForm} HTTP/1.1`);
+  writer.set('Host', hostField(target)).keep(head.fields, drop);
+  setFraming(writer, framing);
+  return writer.set('Via', `1.${head.minor} ${via}`).toBuffer();
+}
+
+/**
+ * The head that goes back to the client.
+ *
+ * @param framing how the body goes to the client, which may differ from how it came
+ * @param connection what to say of this hop; undefined: nothing, for HTTP/1.1 that stays open
+ */
+export function responseHead(
+  head: ResponseHead,
+  framing: Framing,
+  connection: 'close' | 'keep-alive' | undefined,
+  via: string,
+): Buffer {
+  const named = connectionNamed(head.fields);
+  // A response without body (HEAD, 304) may tell the length that a GET would have.
+  const keepLength = framing.kind === 'none';
+  const drop = (name: string) =>
+    (PER_HOP.has(name) && !(keepLength && name === 'content-length')) ||
+    name.startsWith('proxy-') ||
+    named.has(name);
+  const writer = new HeadWriter(`HTTP/1.1 ${head.status} ${head.phrase}`).keep(head.fields, drop);
+  setFraming(writer, framing);
+  if (connection !== undefined) writer.set('Connection', connection);
+  return writer.set('Via', `1.${head.minor} ${via}`).toBuffer();
+}
+
+/** Whether a request has already passed this gateway (RFC 9110 7.6.3). */
+export function hasPassed(head: RequestHead, via: string): boolean {
+  return (
+    head.fields.has('via') && head.fields.list('via').some((entry) => entry.split(/\s+/)[1] === via)
+  );
+}
+
+function hostField(target: Target): string {
+  const { destination } = target;
+  return destination.port === DEFAULT_PORTS.http
+    ? hostText(destination.host)
+    : destinationText(destination);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+function connectionNamed(fields: Fields): ReadonlySet<string> {
+  return fields.has('connection') ? new Set(fields.list('connection')) : NONE;
+}
+
+function setFraming(writer: HeadWriter, framing: Framing): void {
+  if (framing.kind === 'length') writer.set('Content-Length', String(framing.length));
+  if (framing.kind === 'chunked') writer.set('Transfer-Encoding', 'chunked');
+}

@@ -1,0 +1,165 @@
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Bind } from '../../config/config.ts';
+import { SekishoError } from '../../core/errors.ts';
+import { type Cidr, Ip } from '../../core/ip.ts';
+import { Channel, ChannelLost } from '../../stream/channel.ts';
+import { ProxyHeaderError, ProxyHeaderReader } from '../../wire/proxy-protocol.ts';
+import type { Client, Proxy } from './client.ts';
+import { serveClient } from './connection.ts';
+
+/** Why a connection was closed before any request of it could be recorded. Counted, not audited. */
+export type Rejection =
+  | 'peer-not-allowed'
+  | 'too-many-connections'
+  | 'too-many-from-client'
+  | 'proxy-header-invalid'
+  | 'closed-before-a-byte';
+
+export interface ListenerEvents {
+  rejected(rejection: Rejection): void;
+  connections(open: number): void;
+  /** A fault of ours on a connection, which is closed. */
+  fault(error: unknown): void;
+}
+
+/** Accepts clients on every address of a forward-proxy listener. */
+export class ForwardProxyListener {
+  readonly #proxy: Proxy;
+  readonly #events: ListenerEvents;
+  readonly #servers: Server[] = [];
+  readonly #open = new Set<Socket>();
+  readonly #perClient = new Map<string, number>();
+  readonly #draining = new AbortController();
+
+  constructor(proxy: Proxy, events: ListenerEvents) {
+    this.#proxy = proxy;
+    this.#events = events;
+  }
+
+  /** The bound addresses. @throws SekishoError `listen-failed` naming listener, address and remedy */
+  async start(): Promise<readonly Bind[]> {
+    for (const bind of this.#proxy.config.bind) this.#servers.push(await this.#listen(bind));
+    return this.#servers.map((server) => {
+      const { address, port } = server.address() as AddressInfo;
+      return { host: address, port };
+    });
+  }
+
+  /** Stops accepting; connections end after the exchange that they are in. Resolves when all are gone. */
+  async drain(limitMs: number): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise((done) => server.close(done)));
+    this.#draining.abort();
+    const timer = setTimeout(() => this.#destroyAll(), limitMs);
+    await Promise.all(closed);
+    clearTimeout(timer);
+  }
+
+  #destroyAll(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #listen(bind: Bind): Promise<Server> {
+    const server = createServer(
+      { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
+      (socket) => this.#accept(socket),
+    );
+    const { name } = this.#proxy.config;
+    return new Promise((resolve, reject) => {
+      server.once('error', (error: NodeJS.ErrnoException) =>
+        reject(listenFailed(name, bind, error)),
+      );
+      server.listen({ host: bind.host, port: bind.port, backlog: 1024 }, () => resolve(server));
+    });
+  }
+
+  #accept(socket: Socket): void {
+    const peer = Ip.parse(socket.remoteAddress ?? '');
+    // The peer may be gone before it was accepted.
+    if (peer === undefined) return void socket.destroy();
+    const { from, limits } = this.#proxy.config;
+    if (from !== undefined && !within(from, peer)) return this.#reject(socket, 'peer-not-allowed');
+    if (this.#open.size >= limits.connections) return this.#reject(socket, 'too-many-connections');
+    this.#open.add(socket);
+    this.#events.connections(this.#open.size);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#events.connections(this.#open.size);
+    });
+    this.#serve(socket, peer).catch((error: unknown) => {
+      this.#events.fault(error);
+      socket.destroy();
+    });
+  }
+
+  async #serve(socket: Socket, peer: Ip): Promise<void> {
+    const channel = new Channel(socket, this.#proxy.config.timeouts.idleMs);
+    const client = await this.#identifyClient(channel, peer, socket.remotePort ?? 0);
+    if (client === undefined) return void socket.destroy();
+    if (!this.#countClient(socket, client.ip)) return this.#reject(socket, 'too-many-from-client');
+    await serveClient(client, this.#proxy, this.#draining.signal);
+  }
+
+  /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */
+  async #identifyClient(channel: Channel, peer: Ip, port: number): Promise<Client | undefined> {
+    const { proxyProtocol, timeouts } = this.#proxy.config;
+    if (proxyProtocol === undefined || !within(proxyProtocol.from, peer))
+      return { channel, ip: peer, port, peer };
+    const reader = new ProxyHeaderReader();
+    const timer = setTimeout(() => channel.abandon('too-slow'), timeouts.headMs);
+    try {
+      const header = await channel.take((chunk) => {
+        const complete = reader.push(chunk);
+        if (complete !== undefined) channel.unread(reader.rest);
+        return complete;
+      });
+      if (header !== undefined) return { channel, ...(header.source ?? { ip: peer, port }), peer };
+      this.#events.rejected('closed-before-a-byte');
+    } catch (error) {
+      if (!(error instanceof ProxyHeaderError || error instanceof ChannelLost)) throw error;
+      this.#events.rejected('proxy-header-invalid');
+    } finally {
+      clearTimeout(timer);
+    }
+    return undefined;
+  }
+
+  #countClient(socket: Socket, ip: Ip): boolean {
+    const before = this.#perClient.get(ip.text) ?? 0;
+    if (before >= this.#proxy.config.limits.perClient) return false;
+    this.#perClient.set(ip.text, before + 1);
+    socket.once('close', () => {
+      const left = (this.#perClient.get(ip.text) as number) - 1;
+      if (left > 0) this.#perClient.set(ip.text, left);
+      else this.#perClient.delete(ip.text);
+    });
+    return true;
+  }
+
+  #reject(socket: Socket, rejection: Rejection): void {
+    this.#events.rejected(rejection);
+    socket.destroy();
+  }
+}
+
+function within(networks: readonly Cidr[], ip: Ip): boolean {
+  return networks.some((network) => network.contains(ip));
+}
+
+const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there: stop it, or bind another port',
+  EACCES:
+    'ports below 1024 need the right to bind them: run with CAP_NET_BIND_SERVICE, or bind a higher port',
+  EADDRNOTAVAIL: 'no interface of this host has that address: bind one of its own, or "0.0.0.0"',
+};
+
+function listenFailed(name: string, bind: Bind, error: NodeJS.ErrnoException): SekishoError {
+  const where = bind.host.includes(':')
+    ? `[${bind.host}]:${bind.port}`
+    : `${bind.host}:${bind.port}`;
+  const remedy = LISTEN_REMEDIES[error.code ?? ''] ?? error.message;
+  return new SekishoError(
+    'listen-failed',
+    `listener ${name} cannot listen on ${where}: ${remedy}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,246 @@
+import type {
+  Connection,
+  Conversation,
+  Evidence,
+  Grant,
+  Outcome,
+  ReadableRequest,
+} from '../../core/conversation.ts';
+import { deny } from '../../core/decision.ts';
+import type { Destination } from '../../core/destination.ts';
+import type { Trouble } from '../../core/reasons.ts';
+import { UpstreamError } from '../../core/refusal.ts';
+import { pumpBody } from '../../stream/bodies.ts';
+import { type Channel, ChannelLost } from '../../stream/channel.ts';
+import { takeHead } from '../../stream/heads.ts';
+import { BodyReader } from '../../wire/http1/body.ts';
+import {
+  type Framing,
+  keepsAlive,
+  requestFraming,
+  responseFraming,
+} from '../../wire/http1/framing.ts';
+import { FramingError } from '../../wire/http1/framing-error.ts';
+import { HeadReader } from '../../wire/http1/head-reader.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
+import { type Client, type Proxy, ProxyConversation } from './client.ts';
+import { requestHead, responseHead } from './forwarded-head.ts';
+import { refusalAnswer } from './refusal-response.ts';
+import type { Target } from './target.ts';
+
+/** Interim responses that one request may bring (RFC 9110 15.2): enough for any honest server. */
+const MAX_INTERIM = 16;
+const RESPONSE_FIELDS = 256;
+
+// RFC 9110 9.2.2: sending these twice has the effect of sending them once.
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'PUT',
+  'DELETE',
+  'TRACE',
+]);
+
+/** One plain HTTP request: its head is written anew, bodies stream both ways, and both connections may serve again. */
+export class ForwardedRequest extends ProxyConversation implements Conversation<Channel> {
+  readonly action: string;
+  readonly destination: Destination;
+  readonly request: ReadableRequest | undefined;
+  protected override readonly head: RequestHead;
+  readonly #target: Target;
+  readonly #evidence: Evidence;
+  readonly #framing: Framing;
+  readonly #body: BodyReader;
+  #grant: Grant<Channel> | undefined;
+  #upstream: Connection<Channel> | undefined;
+  #sending: Promise<void> | undefined;
+  /** What broke first on the client's side: it explains why the upstream was then given up. */
+  #clientFault: FramingError | ChannelLost | undefined;
+  #answered = false;
+  #bytesUp = 0;
+  #bytesDown = 0;
+
+  /** @throws FramingError when the head does not tell plainly how long its body is */
+  constructor(client: Client, proxy: Proxy, head: RequestHead, target: Target, evidence: Evidence) {
+    super(client, proxy, head);
+    this.head = head;
+    this.action = head.method;
+    this.destination = target.destination;
+    this.request = target.request;
+    this.#target = target;
+    this.#evidence = evidence;
+    this.#framing = requestFraming(head);
+    this.#body = new BodyReader(this.#framing);
+    // A refused request with a body: what follows could be body or request, so the connection ends.
+    this.keepAlive = this.#body.done && keepsAlive(head);
+  }
+
+  evidence(): Evidence {
+    return this.#evidence;
+  }
+
+  async open(grant: Grant<Channel>): Promise<void> {
+    this.#grant = grant;
+    this.#upstream = await grant.borrow();
+  }
+
+  async relay(): Promise<Outcome> {
+    this.channel.onLost(() => this.#giveUp(new ChannelLost('reset')));
+    try {
+      const response = await this.#sendAndAwait();
+      return await this.#passResponse(response);
+    } catch (error) {
+      return await this.#endBroken(error);
+    } finally {
+      this.channel.onLost(undefined);
+    }
+  }
+
+  /** The client's side is beyond help: the upstream sees an incomplete request and its connection closed. */
+  #giveUp(fault: FramingError | ChannelLost): void {
+    this.#clientFault ??= fault;
+    this.#upstream?.stream.destroy();
+  }
+
+  async #sendAndAwait(): Promise<ResponseHead> {
+    this.#send();
+    const reader = new HeadReader(parseResponseHead, {
+      bytes: this.proxy.config.limits.headBytes,
+      fields: RESPONSE_FIELDS,
+    });
+    try {
+      return await this.#finalHead(reader);
+    } catch (error) {
+      if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat()) throw error;
+      // A kept connection may have died at any time; a new one has not been tried yet.
+      this.#upstream = await (this.#grant as Grant<Channel>).dial();
+      this.#send();
+      return this.#finalHead(reader);
+    }
+  }
+
+  #mayRepeat(): boolean {
+    return (
+      this.#upstream?.reused === true &&
+      this.#clientFault === undefined &&
+      this.#framing.kind === 'none' &&
+      IDEMPOTENT.has(this.head.method)
+    );
+  }
+
+  #send(): void {
+    const { stream } = this.#upstream as Connection<Channel>;
+    const { headerNames } = this.proxy.identity();
+    stream.write(requestHead(this.head, this.#target, this.#framing, headerNames, this.proxy.via));
+    if (this.#body.done) return;
+    this.#sending = pumpBody(
+      this.channel,
+      this.#body,
+      stream,
+      this.#framing.kind === 'chunked',
+      (bytes) => {
+        this.#bytesUp += bytes;
+      },
+    ).catch((error: unknown) => {
+      if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
+      if (!(error instanceof ChannelLost && error.code === 'abandoned')) this.#giveUp(error);
+    });
+  }
+
+  /** Passes interim responses on and gives the final one. */
+  async #finalHead(reader: HeadReader<ResponseHead>): Promise<ResponseHead> {
+    const { stream } = this.#upstream as Connection<Channel>;
+    for (let interim = 0; interim <= MAX_INTERIM; interim++) {
+      const head = await takeHead(stream, reader, this.proxy.config.timeouts.headMs);
+      if (head === undefined) throw new ChannelLost('reset');
+      if (head.status >= 200) return head;
+      if (head.status === 101)
+        throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
+      if (this.head.minor === 1)
+        this.channel.write(responseHead(head, { kind: 'none' }, undefined, this.proxy.via));
+    }
+    throw new UpstreamError('upstream-reset', `more than ${MAX_INTERIM} interim responses`);
+  }
+
+  async #passResponse(response: ResponseHead): Promise<Outcome> {
+    const upstream = this.#upstream as Connection<Channel>;
+    const framing = responseFraming(response, this.head.method);
+    const onward: Framing =
+      framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
+    this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head);
+    this.channel.write(responseHead(response, onward, this.#connectionField(), this.proxy.via));
+    this.#answered = true;
+    await pumpBody(
+      upstream.stream,
+      new BodyReader(framing),
+      this.channel,
+      onward.kind === 'chunked',
+      (bytes) => {
+        this.#bytesDown += bytes;
+      },
+    );
+    await this.#settleConnections(upstream, response, framing);
+    return this.#outcome(response.status, null);
+  }
+
+  #connectionField(): 'close' | 'keep-alive' | undefined {
+    if (!this.keepAlive) return 'close';
+    return this.head.minor === 0 ? 'keep-alive' : undefined;
+  }
+
+  /** Only connections on which both messages ended in order serve again. */
+  async #settleConnections(
+    upstream: Connection<Channel>,
+    response: ResponseHead,
+    framing: Framing,
+  ): Promise<void> {
+    if (!this.#body.done) {
+      this.keepAlive = false;
+      this.channel.abandon();
+    }
+    await this.#sending;
+    const reusable = this.#body.done && framing.kind !== 'close' && keepsAlive(response);
+    if (reusable && !upstream.stream.disturbed) this.#grant?.giveBack(upstream);
+    else upstream.stream.destroy();
+  }
+
+  async #endBroken(error: unknown): Promise<Outcome> {
+    this.#upstream?.stream.destroy();
+    this.keepAlive = false;
+    this.channel.abandon();
+    await this.#sending;
+    if (this.#clientFault instanceof FramingError) return this.#refuseBody(this.#clientFault);
+    if (this.#clientFault !== undefined) return this.#outcome(null, 'client-reset');
+    const trouble = troubleOf(error);
+    if (!this.#answered) return this.fail(trouble, this.#grant?.id as string);
+    // The client has the beginning of a response: only a cut tells it truthfully that the rest is missing.
+    this.channel.destroy();
+    return this.#outcome(null, trouble);
+  }
+
+  /** The body turned out to be malformed after the head was passed on; the upstream has no complete request. */
+  async #refuseBody(fault: FramingError): Promise<Outcome> {
+    const grant = this.#grant as Grant<Channel>;
+    const decision = deny('request', 'request-invalid', fault.message);
+    await grant.record(decision);
+    if (this.#answered) {
+      this.channel.destroy();
+      return this.#outcome(null, null);
+    }
+    const notice = { id: grant.id, decision, principal: grant.principal, contact: undefined };
+    return this.answer(refusalAnswer(notice), null);
+  }
+
+  #outcome(status: number | null, error: Trouble | null): Outcome {
+    return { status, error, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown };
+  }
+}
+
+function troubleOf(error: unknown): Trouble {
+  if (error instanceof UpstreamError) return error.code;
+  if (error instanceof FramingError) return 'upstream-reset';
+  if (!(error instanceof ChannelLost)) throw error;
+  return error.code === 'reset' ? 'upstream-reset' : 'idle-timeout';
+}

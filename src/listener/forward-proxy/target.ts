@@ -1,0 +1,115 @@
+import type { ReadableRequest } from '../../core/conversation.ts';
+import {
+  type Authority,
+  DEFAULT_PORTS,
+  type Destination,
+  parseAuthority,
+  sameHost,
+} from '../../core/destination.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { requestFraming } from '../../wire/http1/framing.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+
+/** What a request head asks for, once target and Host agree. */
+export interface Target {
+  readonly destination: Destination;
+  /** Undefined for CONNECT: what will pass cannot be read. */
+  readonly request: ReadableRequest | undefined;
+  /** Path and query as they go upstream. */
+  readonly originForm: string;
+}
+
+/**
+ * Reads the target of a request and holds Host against it. Stricter than RFC 9112 3.2.2 on purpose: a proxy that lets
+ * the target override Host decides on one name while a lenient upstream may serve the other.
+ *
+ * @param within the destination of the CONNECT that this request came through, if any: the only one it may name
+ * @throws Refusal naming the fault
+ */
+export function readTarget(head: RequestHead, within?: Destination): Target {
+  const host = readHost(head);
+  if (head.method === 'CONNECT') return connectTarget(head, host, within);
+  const target = head.target.startsWith('/')
+    ? originTarget(head, host)
+    : absoluteTarget(head, host);
+  if (within !== undefined && !sameEndpoint(target.destination, within)) {
+    throw new Refusal(
+      'host-mismatch',
+      'the request inside the tunnel is for another host than the CONNECT',
+    );
+  }
+  return target;
+}
+
+function connectTarget(
+  head: RequestHead,
+  host: Authority | undefined,
+  within?: Destination,
+): Target {
+  if (within !== undefined) throw new Refusal('request-invalid', 'a CONNECT inside a tunnel');
+  const authority = parseAuthority(head.target);
+  if (authority.port === undefined) throw new Refusal('request-invalid', 'CONNECT needs a port');
+  if (host !== undefined) agree(host, authority, authority.port);
+  const framing = requestFraming(head);
+  if (framing.kind === 'chunked' || (framing.kind === 'length' && framing.length > 0)) {
+    throw new Refusal('request-invalid', 'a CONNECT with a body');
+  }
+  const destination: Destination = { scheme: 'tunnel', host: authority.host, port: authority.port };
+  return { destination, request: undefined, originForm: '' };
+}
+
+function absoluteTarget(head: RequestHead, host: Authority | undefined): Target {
+  const { target } = head;
+  if (!/^http:\/\//i.test(target)) {
+    throw new Refusal(
+      'request-invalid',
+      'the target must be host:port after CONNECT, a path, or begin with http://',
+    );
+  }
+  const end = target.slice(7).search(/[/?#]/);
+  const authorityText = end < 0 ? target.slice(7) : target.slice(7, 7 + end);
+  const rest = end < 0 ? '' : target.slice(7 + end);
+  const authority = parseAuthority(authorityText);
+  if (host !== undefined) agree(host, authority, DEFAULT_PORTS.http);
+  return plainTarget(head, authority, rest.startsWith('/') ? rest : `/${rest}`);
+}
+
+function originTarget(head: RequestHead, host: Authority | undefined): Target {
+  if (host === undefined) throw new Refusal('request-invalid', 'a path alone needs a Host header');
+  return plainTarget(head, host, head.target);
+}
+
+function plainTarget(head: RequestHead, authority: Authority, originForm: string): Target {
+  if (originForm.includes('#')) throw new Refusal('request-invalid', 'the target has a fragment');
+  const query = originForm.indexOf('?');
+  return {
+    destination: {
+      scheme: 'http',
+      host: authority.host,
+      port: authority.port ?? DEFAULT_PORTS.http,
+    },
+    request: { method: head.method, path: query < 0 ? originForm : originForm.slice(0, query) },
+    originForm,
+  };
+}
+
+/** RFC 9112 3.2: exactly one Host on HTTP/1.1. */
+function readHost(head: RequestHead): Authority | undefined {
+  const values = head.fields.values('host');
+  if (values.length > 1) throw new Refusal('request-invalid', 'more than one Host header');
+  const [value] = values;
+  if (value !== undefined) return parseAuthority(value);
+  if (head.minor === 1) throw new Refusal('request-invalid', 'HTTP/1.1 needs a Host header');
+  return undefined;
+}
+
+function agree(host: Authority, target: Authority, defaultPort: number): void {
+  const samePort = (host.port ?? defaultPort) === (target.port ?? defaultPort);
+  if (!sameHost(host.host, target.host) || !samePort) {
+    throw new Refusal('host-mismatch', 'the Host header is not the host of the target');
+  }
+}
+
+function sameEndpoint(a: Destination, b: Destination): boolean {
+  return sameHost(a.host, b.host) && a.port === b.port;
+}

@@ -1,0 +1,103 @@
+import type { Connection, Grant, TunnelEnd } from '../core/conversation.ts';
+import type { Decision } from '../core/decision.ts';
+import { type Destination, destinationText } from '../core/destination.ts';
+import type { Ip } from '../core/ip.ts';
+import type { Principal } from '../core/principal.ts';
+import { Channel } from '../stream/channel.ts';
+import { dial } from './dial.ts';
+import type { HttpPool } from './pool.ts';
+import { tunnel } from './tunnel.ts';
+
+/** The ways out that the gateway has. */
+export interface WaysOut {
+  readonly pool: HttpPool;
+  /** Local addresses by the name of their exit. */
+  readonly exits: ReadonlyMap<string, Ip>;
+  readonly connectMs: number;
+  readonly idleMs: number;
+  readonly meter: DialMeter;
+}
+
+export interface DialMeter {
+  dialled(milliseconds: number, failed: boolean): void;
+  tunnels(change: 1 | -1): void;
+  now(): number;
+}
+
+/** One recorded permission: what may be dialled, and how it is put on record what happens later. */
+export interface Permission {
+  readonly id: string;
+  readonly decision: Decision;
+  readonly principal: Principal | undefined;
+  readonly destination: Destination;
+  readonly addresses: readonly Ip[];
+  record(decision: Decision): Promise<void>;
+}
+
+/** Carries out a permission: dials its addresses by the exit of its rule, and no others by no other. */
+export class UpstreamGrant implements Grant<Channel> {
+  readonly id: string;
+  readonly decision: Decision;
+  readonly principal: Principal | undefined;
+  readonly #permission: Permission;
+  readonly #ways: WaysOut;
+
+  constructor(permission: Permission, ways: WaysOut) {
+    this.id = permission.id;
+    this.decision = permission.decision;
+    this.principal = permission.principal;
+    this.#permission = permission;
+    this.#ways = ways;
+  }
+
+  async dial(): Promise<Connection<Channel>> {
+    const { addresses, destination } = this.#permission;
+    const { connectMs, idleMs, meter } = this.#ways;
+    const began = meter.now();
+    try {
+      const { socket, address } = await dial(addresses, destination.port, {
+        timeoutMs: connectMs,
+        ...this.#localAddress(),
+      });
+      meter.dialled(meter.now() - began, false);
+      return { stream: new Channel(socket, idleMs), address, reused: false };
+    } catch (error) {
+      meter.dialled(meter.now() - began, true);
+      throw error;
+    }
+  }
+
+  async borrow(): Promise<Connection<Channel>> {
+    return this.#ways.pool.take(this.#poolKey(), this.#permission.addresses) ?? this.dial();
+  }
+
+  giveBack(connection: Connection<Channel>): void {
+    this.#ways.pool.put(this.#poolKey(), connection);
+  }
+
+  async tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
+    this.#ways.meter.tunnels(1);
+    try {
+      return await tunnel(client, upstream.stream, early, this.#ways.idleMs);
+    } finally {
+      this.#ways.meter.tunnels(-1);
+    }
+  }
+
+  record(decision: Decision): Promise<void> {
+    return this.#permission.record(decision);
+  }
+
+  #localAddress(): { localAddress?: Ip } {
+    const exit = this.decision.settings?.via;
+    if (exit === undefined) return {};
+    const localAddress = this.#ways.exits.get(exit);
+    // The configuration was checked for this; leaving by another address instead would betray the rule.
+    if (localAddress === undefined) throw new TypeError(`no exit named ${exit}`);
+    return { localAddress };
+  }
+
+  #poolKey(): string {
+    return `${this.decision.settings?.via ?? ''} ${destinationText(this.#permission.destination)}`;
+  }
+}

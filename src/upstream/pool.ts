@@ -1,0 +1,88 @@
+import type { Connection } from '../core/conversation.ts';
+import type { Ip } from '../core/ip.ts';
+import type { Channel } from '../stream/channel.ts';
+
+interface Kept {
+  readonly connection: Connection<Channel>;
+  readonly expires: NodeJS.Timeout;
+}
+
+export interface PoolLimits {
+  readonly perKey: number;
+  readonly total: number;
+  readonly idleMs: number;
+}
+
+/**
+ * HTTP connections that ended their last exchange in order, kept for a later one.
+ *
+ * The key holds everything that must not be shared: destination, exit, credential, TLS state. A connection is given out
+ * only when its address is among those that the exchange at hand was decided on.
+ */
+export class HttpPool {
+  readonly #kept = new Map<string, Kept[]>();
+  readonly #limits: PoolLimits;
+  #total = 0;
+
+  constructor(limits: PoolLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#total;
+  }
+
+  /** The connection that was used last, since it is the likeliest to be alive. */
+  take(key: string, addresses: readonly Ip[]): Connection<Channel> | undefined {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    for (let i = kept.length - 1; i >= 0; i--) {
+      const entry = kept[i] as Kept;
+      if (!addresses.some((ip) => ip.equals(entry.connection.address))) continue;
+      this.#forget(key, kept, i);
+      return { ...entry.connection, reused: true };
+    }
+    return undefined;
+  }
+
+  /** Keeps a connection on which nothing is under way; beyond the limits it is closed instead. */
+  put(key: string, connection: Connection<Channel>): void {
+    const { stream } = connection;
+    const kept = this.#kept.get(key) ?? [];
+    if (
+      stream.disturbed ||
+      kept.length >= this.#limits.perKey ||
+      this.#total >= this.#limits.total
+    ) {
+      stream.destroy();
+      return;
+    }
+    const drop = () => this.#drop(key, connection);
+    // Bytes that arrive now answer no request: whoever sent them must not reach the next one.
+    stream.take(() => true as const).then(drop, drop);
+    this.#kept.set(key, kept);
+    kept.push({ connection, expires: setTimeout(drop, this.#limits.idleMs).unref() });
+    this.#total++;
+  }
+
+  close(): void {
+    for (const kept of this.#kept.values())
+      for (const { connection } of kept) connection.stream.destroy();
+  }
+
+  #drop(key: string, connection: Connection<Channel>): void {
+    const kept = this.#kept.get(key);
+    const i = kept?.findIndex((entry) => entry.connection === connection) ?? -1;
+    if (kept === undefined || i < 0) return;
+    this.#forget(key, kept, i);
+    connection.stream.destroy();
+  }
+
+  #forget(key: string, kept: Kept[], i: number): void {
+    const [entry] = kept.splice(i, 1) as [Kept];
+    clearTimeout(entry.expires);
+    this.#total--;
+    if (kept.length === 0) this.#kept.delete(key);
+    entry.connection.stream.abandon();
+  }
+}
