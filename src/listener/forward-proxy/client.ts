@@ -7,7 +7,7 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
 
 /** What the listener needs of the gateway around it. */
-export interface Proxy {
+export interface ProxyContext {
   readonly config: ListenerConfig;
   /** This gateway in Via fields. */
   readonly via: string;
@@ -45,10 +45,10 @@ export abstract class ProxyConversation {
   /** Whether the next request may follow on this connection. */
   keepAlive = false;
   protected readonly channel: Channel;
-  protected readonly proxy: Proxy;
+  protected readonly proxy: ProxyContext;
   protected readonly head: RequestHead | undefined;
 
-  constructor(client: Client, proxy: Proxy, head: RequestHead | undefined) {
+  constructor(client: Client, proxy: ProxyContext, head: RequestHead | undefined) {
     this.listener = proxy.config.name;
     this.client = client;
     this.peer = client.peer;

@@ -6,7 +6,7 @@ import { takeHead } from '../../stream/heads.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, headEvidence, type Proxy, type ProxyConversation } from './client.ts';
+import { type Client, headEvidence, type ProxyContext, type ProxyConversation } from './client.ts';
 import { hasPassed } from './forwarded-head.ts';
 import { isOwnHost, OwnHostRequest } from './own-host.ts';
 import { ForwardedRequest } from './request.ts';
@@ -22,7 +22,7 @@ const MAX_FIELDS = 256;
  */
 export async function serveClient(
   client: Client,
-  proxy: Proxy,
+  proxy: ProxyContext,
   draining: AbortSignal,
 ): Promise<void> {
   await serveRequests(client, proxy, draining, undefined);
@@ -37,7 +37,7 @@ interface Inside {
 /** @param inside the CONNECT that these requests came through, whose identity is theirs and whose host is the only one */
 async function serveRequests(
   client: Client,
-  proxy: Proxy,
+  proxy: ProxyContext,
   draining: AbortSignal,
   inside: Inside | undefined,
 ): Promise<void> {
@@ -75,7 +75,7 @@ type AnyConversation = Tunnel | ForwardedRequest | Unreadable | OwnHostRequest;
 
 function converse(
   client: Client,
-  proxy: Proxy,
+  proxy: ProxyContext,
   head: RequestHead | Refusal,
   inside: Inside | undefined,
   serveInside: (within: Destination, evidence: Evidence) => Promise<void>,
@@ -96,7 +96,7 @@ function converse(
   }
 }
 
-function vetTarget(head: RequestHead, proxy: Proxy, inside: Inside | undefined): Target {
+function vetTarget(head: RequestHead, proxy: ProxyContext, inside: Inside | undefined): Target {
   const target = readTarget(head, inside?.destination);
   if (hasPassed(head, proxy.via)) {
     throw new Refusal('loop', 'the request has already passed this gateway');

@@ -41,7 +41,7 @@ export function requestHead(
   const writer = new HeadWriter(`${head.method} ${target.originForm} HTTP/1.1`);
   writer.set('Host', hostField(target)).keep(head.fields, drop);
   setFraming(writer, framing);
-  return writer.set('Via', `1.${head.minor} ${via}`).toBuffer();
+  return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
 }
 
 /**
@@ -66,7 +66,7 @@ export function responseHead(
   const writer = new HeadWriter(`HTTP/1.1 ${head.status} ${head.phrase}`).keep(head.fields, drop);
   setFraming(writer, framing);
   if (connection !== undefined) writer.set('Connection', connection);
-  return writer.set('Via', `1.${head.minor} ${via}`).toBuffer();
+  return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
 }
 
 /** Whether a request has already passed this gateway (RFC 9110 7.6.3). */

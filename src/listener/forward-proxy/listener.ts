@@ -4,7 +4,7 @@ import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { ProxyHeaderError, ProxyHeaderReader } from '../../wire/proxy-protocol.ts';
-import type { Client, Proxy } from './client.ts';
+import type { Client, ProxyContext } from './client.ts';
 import { serveClient } from './connection.ts';
 
 /** Why a connection was closed before any request of it could be recorded. Counted, not audited. */
@@ -24,14 +24,14 @@ export interface ListenerEvents {
 
 /** Accepts clients on every address of a forward-proxy listener. */
 export class ForwardProxyListener {
-  readonly #proxy: Proxy;
+  readonly #proxy: ProxyContext;
   readonly #events: ListenerEvents;
   readonly #servers: Server[] = [];
   readonly #open = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #draining = new AbortController();
 
-  constructor(proxy: Proxy, events: ListenerEvents) {
+  constructor(proxy: ProxyContext, events: ListenerEvents) {
     this.#proxy = proxy;
     this.#events = events;
   }

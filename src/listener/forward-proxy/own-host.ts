@@ -2,7 +2,7 @@ import type { Evidence } from '../../core/conversation.ts';
 import { DEFAULT_PORTS, type Destination, hostText } from '../../core/destination.ts';
 import { keepsAlive, requestFraming } from '../../wire/http1/framing.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, type Proxy, ProxyConversation } from './client.ts';
+import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
 import type { Target } from './target.ts';
 
 const OWN_HOST = 'sekisho.internal';
@@ -23,7 +23,13 @@ export class OwnHostRequest extends ProxyConversation {
   readonly #evidence: Evidence;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
-  constructor(client: Client, proxy: Proxy, head: RequestHead, target: Target, evidence: Evidence) {
+  constructor(
+    client: Client,
+    proxy: ProxyContext,
+    head: RequestHead,
+    target: Target,
+    evidence: Evidence,
+  ) {
     super(client, proxy, head);
     this.head = head;
     this.#path = target.request?.path ?? '/';

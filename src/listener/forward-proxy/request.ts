@@ -24,7 +24,7 @@ import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
-import { type Client, type Proxy, ProxyConversation } from './client.ts';
+import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
 import { requestHead, responseHead } from './forwarded-head.ts';
 import { refusalAnswer } from './refusal-response.ts';
 import type { Target } from './target.ts';
@@ -63,7 +63,13 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   #bytesDown = 0;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
-  constructor(client: Client, proxy: Proxy, head: RequestHead, target: Target, evidence: Evidence) {
+  constructor(
+    client: Client,
+    proxy: ProxyContext,
+    head: RequestHead,
+    target: Target,
+    evidence: Evidence,
+  ) {
     super(client, proxy, head);
     this.head = head;
     this.action = head.method;

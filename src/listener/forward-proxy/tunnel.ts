@@ -20,7 +20,7 @@ import {
   NotTls,
 } from '../../wire/client-hello.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, headEvidence, type Proxy, ProxyConversation } from './client.ts';
+import { type Client, headEvidence, type ProxyContext, ProxyConversation } from './client.ts';
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
@@ -45,7 +45,7 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
   /** @param serveInside reads what follows as plain HTTP requests for one destination: CONNECT to port 80 */
   constructor(
     client: Client,
-    proxy: Proxy,
+    proxy: ProxyContext,
     head: RequestHead,
     destination: Destination,
     serveInside: (within: Destination, evidence: Evidence) => Promise<void>,

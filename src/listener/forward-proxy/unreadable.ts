@@ -2,7 +2,7 @@ import type { Conversation, Evidence, Outcome } from '../../core/conversation.ts
 import type { Refusal } from '../../core/refusal.ts';
 import type { Channel } from '../../stream/channel.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, type Proxy, ProxyConversation } from './client.ts';
+import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
 
 /** What is no plainly valid request: it takes the path of an exchange as far as its refusal, and the record. */
 export class Unreadable extends ProxyConversation implements Conversation<Channel> {
@@ -10,7 +10,7 @@ export class Unreadable extends ProxyConversation implements Conversation<Channe
   readonly destination: Refusal;
   readonly request = undefined;
 
-  constructor(client: Client, proxy: Proxy, head: RequestHead | undefined, fault: Refusal) {
+  constructor(client: Client, proxy: ProxyContext, head: RequestHead | undefined, fault: Refusal) {
     super(client, proxy, head);
     this.action = head?.method ?? '-';
     this.destination = fault;

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { after, before, test } from 'node:test';
+import { Channel, ChannelLost } from './channel.ts';
+
+const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+const peers: Socket[] = [];
+before(async () => {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+after(() => {
+  for (const peer of peers) peer.destroy();
+  server.close();
+});
+
+async function pair(idleMs = 60_000): Promise<{ channel: Channel; peer: Socket }> {
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const peer = connect({
+    port: (server.address() as AddressInfo).port,
+    host: '127.0.0.1',
+    allowHalfOpen: true,
+  });
+  peers.push(peer);
+  await once(peer, 'connect');
+  const [socket] = await accepted;
+  return { channel: new Channel(socket, idleMs), peer };
+}
+
+/** Gathers until `wanted` bytes are there and hands the rest back. */
+function bytes(channel: Channel, wanted: number): Promise<string | undefined> {
+  let seen = Buffer.alloc(0);
+  return channel.take((chunk) => {
+    seen = Buffer.concat([seen, chunk]);
+    if (seen.length < wanted) return undefined;
+    channel.unread(seen.subarray(wanted));
+    return seen.subarray(0, wanted).toString();
+  });
+}
+
+test('what one taker leaves goes to the next, in order', async () => {
+  const { channel, peer } = await pair();
+  peer.write('headbody');
+  assert.equal(await bytes(channel, 4), 'head');
+  peer.write('more');
+  assert.equal(await bytes(channel, 8), 'bodymore');
+});
+
+test('a FIN gives undefined, after the bytes that came before it', async () => {
+  const { channel, peer } = await pair();
+  peer.end('last');
+  assert.equal(await bytes(channel, 2), 'la');
+  assert.equal(await bytes(channel, 2), 'st');
+  assert.equal(await bytes(channel, 1), undefined);
+  assert.equal(await bytes(channel, 1), undefined);
+});
+
+test('a reset reaches the taker that waits, and every later one', async () => {
+  const { channel, peer } = await pair();
+  const waiting = bytes(channel, 1);
+  peer.resetAndDestroy();
+  await assert.rejects(waiting, (error: ChannelLost) => error.code === 'reset');
+  await assert.rejects(bytes(channel, 1), ChannelLost);
+  assert.ok(channel.disturbed);
+});
+
+test('an idle connection is given up and says so', async () => {
+  const { channel } = await pair(20);
+  await assert.rejects(bytes(channel, 1), (error: ChannelLost) => error.code === 'idle');
+  assert.ok(channel.lost);
+});
+
+test('bytes that nobody takes stop the reading instead of piling up', async () => {
+  const { channel, peer } = await pair();
+  channel.socket.resume();
+  const flood = Buffer.alloc(1024 * 1024, 'x');
+  while (peer.write(flood));
+  const full = once(channel.socket, 'pause');
+  await full;
+  assert.ok(channel.socket.bytesRead < 2 * flood.length);
+  assert.equal(await bytes(channel, 3), 'xxx');
+});
+
+test('what a step throws reaches whoever takes', async () => {
+  const { channel, peer } = await pair();
+  peer.write('x');
+  await assert.rejects(
+    channel.take(() => {
+      throw new RangeError('no');
+    }),
+    RangeError,
+  );
+});
+
+test('an ended channel lets a peer that never stops sending go', async () => {
+  const { channel, peer } = await pair();
+  const closed = once(channel.socket, 'close');
+  channel.write(Buffer.from('bye'));
+  channel.end();
+  const [answer] = (await once(peer, 'data')) as [Buffer];
+  assert.equal(answer.toString(), 'bye');
+  await closed;
+});
