@@ -1,0 +1,174 @@
+import type { AllowRule, DenyRule, PortRange, RuleConfig } from '../config/config.ts';
+import type { Settings } from '../core/decision.ts';
+import type { Destination } from '../core/destination.ts';
+import { compilePath, type PathPattern, plainPath } from './path.ts';
+import type { Question } from './question.ts';
+import type { Subject, Subjects } from './subjects.ts';
+
+interface CompiledBase {
+  readonly name: string;
+  readonly methods: ReadonlySet<string> | undefined;
+  readonly paths: readonly PathPattern[] | undefined;
+  /** Speaks of methods or paths: needs a request that can be read. */
+  readonly conditional: boolean;
+  /** The keys that the rule is filed under. */
+  readonly subjects: readonly string[];
+}
+
+export interface CompiledAllow extends CompiledBase {
+  readonly config: AllowRule;
+  readonly settings: Settings;
+  /** Equal for rules that pass an exchange in the same way. */
+  readonly signature: string;
+}
+
+export interface CompiledDeny extends CompiledBase {
+  readonly config: DenyRule;
+  readonly except: readonly string[];
+}
+
+export type CompiledRule = CompiledAllow | CompiledDeny;
+
+export function compileAllow(config: AllowRule, subjects: Subjects): CompiledAllow {
+  const { via, tls, addresses } = config;
+  const settings: Settings = { via, tls };
+  return {
+    ...compileBase(config, config.methods),
+    config,
+    subjects: config.principals.map((name) => subjects.keyOf(name, 'identified')),
+    settings,
+    signature: `${tls}\n${via ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
+  };
+}
+
+export function compileDeny(config: DenyRule, subjects: Subjects): CompiledDeny {
+  return {
+    // Some servers read `post` as POST: a deny holds for both.
+    ...compileBase(
+      config,
+      config.methods?.map((method) => method.toUpperCase()),
+    ),
+    config,
+    subjects: config.principals.map((name) => subjects.keyOf(name, 'everyone')),
+    except: config.except.map((name) => subjects.keyOf(name, 'identified')),
+  };
+}
+
+function compileBase(config: RuleConfig, methods: readonly string[] | undefined) {
+  return {
+    name: config.name,
+    methods: methods && new Set(methods),
+    paths: config.paths?.map(compilePath),
+    conditional: config.methods !== undefined || config.paths !== undefined,
+  };
+}
+
+/** A question while it is being decided. */
+export class Asked {
+  readonly question: Question;
+  readonly subject: Subject;
+  #path: string | undefined;
+  #pathRead = false;
+
+  constructor(question: Question, subject: Subject) {
+    this.question = question;
+    this.subject = subject;
+  }
+
+  /** The request's path in the form that patterns match, or undefined when it is unclear which one it is. */
+  get path(): string | undefined {
+    if (!this.#pathRead) {
+      this.#pathRead = true;
+      this.#path = this.question.request && plainPath(this.question.request.path);
+    }
+    return this.#path;
+  }
+}
+
+/** Why a rule that is for this caller and host does not match. The last two: nothing else was in the way. */
+export type Miss =
+  | 'expired'
+  | 'except'
+  | 'port'
+  | 'method'
+  | 'path'
+  | 'unreadable'
+  | 'unclear-path';
+
+/**
+ * Whether a rule that is for this caller and host matches, and how specifically: longer path patterns before shorter
+ * ones, then fewer methods before more.
+ */
+export function matchAllow(rule: CompiledAllow, asked: Asked): number | Miss {
+  const { destination, request, now } = asked.question;
+  if (expired(rule.config, now)) return 'expired';
+  if (!allowsPort(rule.config, destination)) return 'port';
+  if (!rule.conditional) return 0;
+  if (request === undefined) {
+    return isReadLater(rule.config, destination) ? mostSpecific(rule) : 'unreadable';
+  }
+  if (rule.methods !== undefined && !rule.methods.has(request.method)) return 'method';
+  if (rule.paths === undefined) return conditionRank(0, rule.methods);
+  if (asked.path === undefined) return 'unclear-path';
+  const length = longestMatch(rule.paths, asked.path);
+  return length < 0 ? 'path' : conditionRank(length, rule.methods);
+}
+
+/** As `matchAllow`; an unclear path matches every pattern, so that no spelling of a path evades a deny. */
+export function matchDeny(rule: CompiledDeny, asked: Asked): number | Miss {
+  const { destination, request, now } = asked.question;
+  if (expired(rule.config, now)) return 'expired';
+  if (rule.except.some((key) => asked.subject.set.has(key))) return 'except';
+  if (!inRanges(rule.config.ports, destination.port)) return 'port';
+  if (!rule.conditional) return 0;
+  if (request === undefined) return 'unreadable';
+  if (rule.methods !== undefined && !rule.methods.has(request.method.toUpperCase()))
+    return 'method';
+  if (rule.paths === undefined || asked.path === undefined) return mostSpecific(rule);
+  const length = longestMatch(rule.paths, asked.path);
+  return length < 0 ? 'path' : conditionRank(length, rule.methods);
+}
+
+export function expired(rule: RuleConfig, now: number): boolean {
+  return rule.expiresMs !== undefined && now > rule.expiresMs;
+}
+
+/**
+ * Without `ports`: 443 for tunnels, 80 for plain HTTP. A tunnel to port 80 carries plain HTTP that is read, unless the
+ * rule lets raw bytes pass.
+ */
+function allowsPort(rule: AllowRule, { scheme, port }: Destination): boolean {
+  if (rule.ports !== undefined) return inRanges(rule.ports, port);
+  if (scheme === 'http') return port === 80;
+  return port === 443 || (port === 80 && rule.tls !== 'off');
+}
+
+function inRanges(ranges: readonly PortRange[] | undefined, port: number): boolean {
+  return ranges === undefined || ranges.some(({ first, last }) => first <= port && port <= last);
+}
+
+/** A tunnel whose inner requests are read and decided again, each with its own method and path. */
+function isReadLater(rule: AllowRule, { scheme, port }: Destination): boolean {
+  return scheme === 'tunnel' && port === 80 && rule.tls !== 'off';
+}
+
+function longestMatch(patterns: readonly PathPattern[], path: string): number {
+  let longest = -1;
+  for (const pattern of patterns) {
+    if (pattern.text.length > longest && pattern.matches(path)) longest = pattern.text.length;
+  }
+  return longest;
+}
+
+function mostSpecific(rule: CompiledRule): number {
+  const lengths = rule.paths?.map((pattern) => pattern.text.length) ?? [];
+  return conditionRank(Math.max(0, ...lengths), rule.methods);
+}
+
+/** Above every rank of conditions. */
+export const CONDITION_RANKS = 2 ** 24;
+
+function conditionRank(pathLength: number, methods: ReadonlySet<string> | undefined): number {
+  const fewness = methods === undefined ? 0 : 255 - Math.min(methods.size, 254);
+  return Math.min(pathLength, 0xffff) * 256 + fewness;
+}
