@@ -929,3 +929,13 @@ describe('several addresses', () => {
 it('refuses to compile a rule on an undefined set, which would close nothing', () => {
   assert.throws(() => compile(policyConfig([deny({ to: ['missing'] })])), TypeError);
 });
+
+it('tells callers of one name apart by their template, also the second time', () => {
+  const policy = compile(
+    policyConfig([allow({ allow: ['job-{name}'] })], { principals: ['job-{name}'] }),
+  );
+  const ask = (by: Asked['by']) => decideName(policy, question({ ...host, by: by ?? null })).effect;
+  assert.equal(ask(principal('job-a', 'job-{name}')), 'allow');
+  assert.equal(ask(principal('job-a')), 'deny');
+  assert.equal(ask(principal('job-a', 'job-{name}')), 'allow');
+});
