@@ -1,0 +1,28 @@
+import { Command } from 'commander';
+import { load } from '../config/load.ts';
+import { type Gateway, startGateway } from '../gateway.ts';
+import { createLogger } from '../log.ts';
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('run the gateway until SIGTERM or Ctrl-C')
+    .option('-c, --config <file>', 'the configuration', 'sekisho.yaml')
+    .addHelpText('after', '\nExample:\n  sekisho run -c /etc/sekisho/sekisho.yaml\n')
+    .action(async (options: { config: string }) => {
+      const gateway = await runGateway(options.config);
+      await gateway.stopped;
+    });
+}
+
+/** A gateway that stops in order on SIGTERM and SIGINT, and at once on the second. */
+export async function runGateway(file: string): Promise<Gateway> {
+  const log = createLogger(process.stderr);
+  const gateway = await startGateway(load(file, { env: process.env }), { env: process.env, log });
+  const stop = (signal: NodeJS.Signals) => {
+    process.once(signal, () => process.exit(1));
+    log.info({ signal }, 'stopping: no new connections, exchanges may finish');
+    void gateway.stop();
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
+  return gateway;
+}
