@@ -1,3 +1,4 @@
+const EMPTY = Buffer.alloc(0);
 const FIRST_CAPACITY = 1024;
 
 /**
@@ -7,7 +8,7 @@ const FIRST_CAPACITY = 1024;
  * The bytes already returned are never overwritten. The caller bounds the sum.
  */
 export class Gathering {
-  #store: Buffer = Buffer.alloc(0);
+  #store: Buffer = EMPTY;
   #length = 0;
   #owned = false;
 

@@ -19,6 +19,8 @@ export class Fields {
   /** The head that the fields stand in. */
   readonly bytes: Buffer;
   readonly #offsets: readonly number[];
+  /** All of `bytes`: one conversion and slices of it are several times faster than a conversion for each. */
+  #text: string | undefined;
 
   constructor(bytes: Buffer, offsets: readonly number[]) {
     this.bytes = bytes;
@@ -75,7 +77,8 @@ export class Fields {
 
   #slice(i: number, at: number): string {
     const offset = i * STRIDE + at;
-    return this.bytes.toString('latin1', this.#offsets[offset], this.#offsets[offset + 1]);
+    this.#text ??= this.bytes.toString('latin1');
+    return this.#text.slice(this.#offsets[offset], this.#offsets[offset + 1]);
   }
 
   #find(lowerName: string, from: number): number {

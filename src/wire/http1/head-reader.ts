@@ -60,6 +60,8 @@ export class HeadReader<Head> {
       this.#requireHope(bytes);
       return undefined;
     }
+    // What comes most is one head by itself: no view is made of it.
+    if (length === bytes.length) return this.#parse(bytes, this.#limits);
     this.#rest = bytes.subarray(length);
     return this.#parse(bytes.subarray(0, length), this.#limits);
   }

@@ -10,15 +10,29 @@ interface Kept {
   readonly drop: (lowerName: string) => boolean;
 }
 
+/** Field lines that follow one another and all stay. */
+interface Run {
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A field of our own. */
+interface OwnField {
+  readonly lowerName: string;
+  readonly line: string;
+}
+
 /**
  * Builds the head that goes on from the one that came: fields that are kept travel as the bytes that were sent, in their
- * order, copied in runs; fields of our own follow.
+ * order, copied in runs. Fields of our own stand before or behind them, as they are set before or after `keep`.
  */
 export class HeadWriter {
   readonly #startLine: string;
   readonly #kept: Kept[] = [];
   readonly #replaced: string[] = [];
-  #own = '';
+  #before: OwnField[] = [];
+  #behind: OwnField[] = [];
 
   /** @throws FramingError `start-line` when it could not stand on one line */
   constructor(startLine: string) {
@@ -35,53 +49,64 @@ export class HeadWriter {
   }
 
   /**
-   * One field in place of all kept ones of its name, before or after `keep`: what the gateway sets, no client can double.
+   * The only field of its name, whatever was kept, set or added before or will be kept: no client can double what the
+   * gateway sets.
    *
    * @throws FramingError `field-name`, `field-value` for what would end the line early (header injection)
    */
   set(name: string, value: string): this {
-    this.#replaced.push(name.toLowerCase());
+    const lowerName = name.toLowerCase();
+    const other = (field: OwnField) => field.lowerName !== lowerName;
+    this.#before = this.#before.filter(other);
+    this.#behind = this.#behind.filter(other);
+    this.#replaced.push(lowerName);
     return this.add(name, value);
   }
 
-  /** One more field line, beside kept ones of its name (Via). @throws FramingError as `set` */
+  /** One more field line, beside others of its name (Via). @throws FramingError as `set` */
   add(name: string, value: string): this {
     if (!TOKEN.test(name)) throw new FramingError('field-name', 'the name to write is no token');
     if (UNWRITABLE.test(value)) {
       throw new FramingError('field-value', 'the value to write holds a control character');
     }
-    this.#own += `${name}: ${value}\r\n`;
+    const own = this.#kept.length === 0 ? this.#before : this.#behind;
+    own.push({ lowerName: name.toLowerCase(), line: `${name}: ${value}\r\n` });
     return this;
   }
 
   toBuffer(): Buffer {
-    const start = `${this.#startLine}\r\n`;
-    const end = `${this.#own}\r\n`;
-    const runs = this.#kept.flatMap((kept) => this.#runs(kept));
+    const start = `${this.#startLine}\r\n${linesOf(this.#before)}`;
+    const end = `${linesOf(this.#behind)}\r\n`;
+    const runs: Run[] = [];
+    for (const kept of this.#kept) this.#collectRuns(kept, runs);
     let length = start.length + end.length;
-    for (const run of runs) length += run.length;
+    for (const run of runs) length += run.end - run.start;
     const head = Buffer.allocUnsafe(length);
     let at = head.write(start, 0, 'latin1');
-    for (const run of runs) at += run.copy(head, at);
+    for (const run of runs) at += run.bytes.copy(head, at, run.start, run.end);
     head.write(end, at, 'latin1');
     return head;
   }
 
-  /** Lines that stay and follow one another are one run. */
-  #runs({ fields, drop }: Kept): Buffer[] {
-    const runs: Buffer[] = [];
-    let from = 0;
-    for (let i = 0; i <= fields.count; i++) {
-      if (i < fields.count && !this.#drops(fields.name(i).toLowerCase(), drop)) continue;
-      if (i > from) runs.push(fields.bytes.subarray(fields.lineStart(from), fields.lineStart(i)));
-      from = i + 1;
+  #collectRuns({ fields, drop }: Kept, runs: Run[]): void {
+    const { bytes, count } = fields;
+    let first = 0;
+    for (let i = 0; i <= count; i++) {
+      if (i < count && !this.#drops(fields.name(i).toLowerCase(), drop)) continue;
+      if (i > first) runs.push({ bytes, start: fields.lineStart(first), end: fields.lineStart(i) });
+      first = i + 1;
     }
-    return runs;
   }
 
   #drops(lowerName: string, drop: (lowerName: string) => boolean): boolean {
     return this.#replaced.includes(lowerName) || drop(lowerName);
   }
+}
+
+function linesOf(fields: readonly OwnField[]): string {
+  let lines = '';
+  for (const field of fields) lines += field.line;
+  return lines;
 }
 
 export const CHUNK_END: Buffer = Buffer.from('\r\n');
