@@ -1,0 +1,153 @@
+import { connect, type Socket } from 'node:net';
+import type { Ip } from '../core/ip.ts';
+import { UpstreamError } from '../core/refusal.ts';
+
+export interface DialOptions {
+  /** The address to leave from. Only destinations of its family can be reached. */
+  readonly localAddress?: Ip;
+  /** For all attempts together. */
+  readonly timeoutMs: number;
+  /** How long an attempt has before the next one joins it. Default: 250 ms (RFC 8305 section 5). */
+  readonly attemptDelayMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Dialled {
+  /** Connected, paused, without listeners; half-open when the peer ends. */
+  readonly socket: Socket;
+  readonly address: Ip;
+}
+
+const ATTEMPT_DELAY_MS = 250;
+
+/**
+ * Connects to the first address that accepts (RFC 8305 section 5): one after the other in the order given, the next one
+ * as soon as the last has failed or has taken too long, and the others are dropped once one stands.
+ *
+ * @throws UpstreamError `connect-failed`, `connect-timeout`; or the signal's own reason once it aborts.
+ */
+export function dial(
+  addresses: readonly Ip[],
+  port: number,
+  options: DialOptions,
+): Promise<Dialled> {
+  const { localAddress } = options;
+  const usable = addresses.filter(
+    (ip) => localAddress === undefined || ip.family === localAddress.family,
+  );
+  if (usable.length === 0) return Promise.reject(noAddress(addresses, localAddress));
+  return new Promise((resolve, reject) => {
+    new Race(usable, port, options, resolve, reject).start();
+  });
+}
+
+class Race {
+  readonly #waiting: Ip[];
+  readonly #port: number;
+  readonly #options: DialOptions;
+  readonly #resolve: (dialled: Dialled) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #running = new Map<Socket, Ip>();
+  readonly #failures: string[] = [];
+  #stagger: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(
+    addresses: readonly Ip[],
+    port: number,
+    options: DialOptions,
+    resolve: (dialled: Dialled) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#waiting = [...addresses];
+    this.#port = port;
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  start(): void {
+    const { signal, timeoutMs } = this.#options;
+    if (signal?.aborted) return this.#reject(signal.reason);
+    signal?.addEventListener('abort', this.#onAbort);
+    this.#deadline = setTimeout(this.#onDeadline, timeoutMs);
+    this.#attempt();
+  }
+
+  #attempt(): void {
+    clearTimeout(this.#stagger);
+    const address = this.#waiting.shift();
+    if (address === undefined) return;
+    const { localAddress, attemptDelayMs = ATTEMPT_DELAY_MS } = this.#options;
+    const socket = connect({
+      host: address.text,
+      port: this.#port,
+      ...(localAddress && { localAddress: localAddress.text }),
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+    // Before it connects, or Node starts to read ahead of whoever will own the socket.
+    socket.pause();
+    this.#running.set(socket, address);
+    const onConnect = () => {
+      socket.off('error', onError);
+      this.#win(socket, address);
+    };
+    // Stays on a socket that loses: it may still fail while it is being closed.
+    const onError = (error: NodeJS.ErrnoException) => {
+      socket.off('connect', onConnect);
+      this.#lose(socket, address, error);
+    };
+    socket.once('connect', onConnect);
+    socket.once('error', onError);
+    this.#stagger = setTimeout(() => this.#attempt(), attemptDelayMs);
+  }
+
+  #win(socket: Socket, address: Ip): void {
+    this.#running.delete(socket);
+    this.#stop();
+    this.#resolve({ socket, address });
+  }
+
+  #lose(socket: Socket, address: Ip, error: NodeJS.ErrnoException): void {
+    if (!this.#running.delete(socket)) return;
+    this.#failures.push(`${address} ${error.code ?? error.message}`);
+    if (this.#waiting.length > 0) this.#attempt();
+    else if (this.#running.size === 0) this.#fail('connect-failed', 'no address accepts');
+  }
+
+  readonly #onDeadline = (): void => {
+    const { timeoutMs } = this.#options;
+    for (const address of this.#running.values()) this.#failures.push(`${address} silent`);
+    this.#fail('connect-timeout', `no address accepted within ${timeoutMs} ms`);
+  };
+
+  readonly #onAbort = (): void => {
+    this.#stop();
+    this.#reject(this.#options.signal?.reason);
+  };
+
+  #fail(code: 'connect-failed' | 'connect-timeout', what: string): void {
+    this.#stop();
+    const tried = this.#failures.join(', ');
+    this.#reject(new UpstreamError(code, `${what} (port ${this.#port}: ${tried})`));
+  }
+
+  #stop(): void {
+    clearTimeout(this.#stagger);
+    clearTimeout(this.#deadline);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    for (const socket of this.#running.keys()) socket.destroy();
+    this.#running.clear();
+  }
+}
+
+function noAddress(addresses: readonly Ip[], localAddress: Ip | undefined): UpstreamError {
+  if (localAddress === undefined || addresses.length === 0) {
+    return new UpstreamError('connect-failed', 'there is no address to dial');
+  }
+  return new UpstreamError(
+    'connect-failed',
+    `the exit leaves from ${localAddress}, but the destination has only addresses of the other family: ${addresses.join(', ')}`,
+  );
+}
