@@ -16,6 +16,7 @@ export const PROGRAMS = {
   curl: { serves: 'curl as a client of the proxy', present: () => onPath('curl') },
   wget: { serves: 'wget as a client of the proxy', present: () => onPath('wget') },
   git: { serves: 'git as a client of the proxy', present: () => onPath('git') },
+  apt: { serves: 'apt as a client of the proxy', present: () => onPath('apt-get') },
   python3: { serves: "Python's standard library as a client", present: () => runnable(PYTHON) },
   'python3-urllib3': {
     serves: 'urllib3 as a client of the proxy',
