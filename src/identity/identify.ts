@@ -1,0 +1,125 @@
+import type { IdentifyConfig, PrincipalConfig, SecretRef } from '../config/config.ts';
+import type { Evidence } from '../core/conversation.ts';
+import { IDENTITY_METHODS, type Principal } from '../core/principal.ts';
+import type { Secret } from '../core/secret.ts';
+import { compileBasic } from './basic.ts';
+import { compileBearer } from './bearer.ts';
+import { compileClientAddresses, isUsableFrom } from './client-address.ts';
+import { createDigest } from './digest.ts';
+import type { CompileReader, Entry, Presented, Reader } from './entry.ts';
+import { compileHeaders } from './header.ts';
+import type { Scheme } from './proxy-authorization.ts';
+
+/** Who is calling: a principal, nobody in particular (anonymous), or somebody whose evidence does not hold. */
+export type Identification =
+  | { readonly principal: Principal | undefined }
+  /** One clause for the refusal, without anything secret. */
+  | { readonly invalid: string };
+
+export interface Identifier {
+  /** The same evidence gives the same answer: identity is read anew on every request. */
+  identify(evidence: Evidence): Identification;
+  /** Lower-case names of headers that tell who is calling: they must never be forwarded. */
+  readonly headerNames: ReadonlySet<string>;
+  /** What a `Proxy-Authenticate` may offer. */
+  readonly schemes: readonly Scheme[];
+}
+
+/** One line per method; its file says the rest. */
+const METHODS = {
+  header: compileHeaders,
+  basic: compileBasic,
+  bearer: compileBearer,
+  clientAddress: compileClientAddresses,
+} as const satisfies Partial<Record<(typeof IDENTITY_METHODS)[number], CompileReader>>;
+
+type Method = keyof typeof METHODS;
+
+/** @param secrets the values that the configuration refers to, read beforehand */
+export function compileIdentity(
+  principals: readonly PrincipalConfig[],
+  secrets: (ref: SecretRef) => Secret,
+): Identifier {
+  const entries = principals.flatMap((principal) =>
+    principal.identify.map((config) => compileEntry(principal, config)),
+  );
+  const tools = {
+    digest: createDigest(),
+    bytes: (ref: SecretRef) => Buffer.from(secrets(ref).reveal(), 'utf8'),
+  };
+  const readers = Object.values(METHODS).map((compile) => compile(entries, tools));
+  const uses = (method: Method) => entries.some(({ config }) => config[method] !== undefined);
+  return {
+    identify: (evidence) => identify(readers, evidence),
+    headerNames: new Set(entries.flatMap(({ config }) => config.header?.name.toLowerCase() ?? [])),
+    schemes: [
+      ...(uses('basic') ? ['Basic' as const] : []),
+      ...(uses('bearer') ? ['Bearer' as const] : []),
+    ],
+  };
+}
+
+function compileEntry({ name, owner }: PrincipalConfig, config: IdentifyConfig): Entry {
+  const present = keysOf(config);
+  const method = IDENTITY_METHODS.find((key) => present.some((each) => each === key));
+  if (method === undefined)
+    throw new TypeError(`${name} has an entry that would recognise everybody`);
+  const principal = { name, method, ...(owner === undefined ? {} : { owner }) };
+  return { principal, config, keys: present.length };
+}
+
+function keysOf(config: IdentifyConfig): Method[] {
+  return (Object.keys(METHODS) as Method[]).filter((method) => config[method] !== undefined);
+}
+
+function identify(readers: readonly Reader[], evidence: Evidence): Identification {
+  const presented: Presented[] = [];
+  for (const reader of readers) {
+    const read = reader.read(evidence);
+    if (typeof read === 'string') return { invalid: read };
+    presented.push(...read);
+  }
+  const holding = new Set<Entry>();
+  for (const { what, entries } of presented) {
+    const held = entries.filter((entry) => holds(entry, presented, evidence));
+    // No falling back: whoever presents something wrong is not taken for whom the rest of the evidence fits.
+    if (held.length === 0) return { invalid: `${what} ${shortcoming(entries)}` };
+    for (const entry of held) holding.add(entry);
+  }
+  return strongest([...holding]);
+}
+
+/** All keys of one entry at once. */
+function holds(entry: Entry, presented: readonly Presented[], evidence: Evidence): boolean {
+  if (!isUsableFrom(entry, evidence.client)) return false;
+  const shown = presented.filter(({ entries }) => entries.includes(entry)).length;
+  const asked = entry.keys - (entry.keys > 1 && entry.config.clientAddress !== undefined ? 1 : 0);
+  return shown === asked;
+}
+
+function shortcoming(entries: readonly Entry[]): string {
+  if (entries.length === 0) return 'does not belong to any principal';
+  return entries.some(({ config }) => config.clientAddress !== undefined)
+    ? 'is not accepted from this address, or not without more'
+    : 'is not enough by itself';
+}
+
+/** The strongest method, then the most keys; what is left must be one principal. */
+function strongest(holding: readonly Entry[]): Identification {
+  const ranked = holding.toSorted((a, b) => weakness(a) - weakness(b) || b.keys - a.keys);
+  const [best] = ranked;
+  if (best === undefined) return { principal: undefined };
+  const other = ranked.find(
+    (entry) =>
+      weakness(entry) === weakness(best) &&
+      entry.keys === best.keys &&
+      entry.principal.name !== best.principal.name,
+  );
+  if (other === undefined) return { principal: best.principal };
+  const names = [best, other].map(({ principal }) => principal.name).sort();
+  return { invalid: `it fits two principals alike, ${names.join(' and ')}` };
+}
+
+function weakness({ principal }: Entry): number {
+  return IDENTITY_METHODS.indexOf(principal.method);
+}
