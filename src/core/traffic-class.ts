@@ -1,5 +1,5 @@
-import { lists } from '../core/address-class.ts';
-import type { Cidr, Ip } from '../core/ip.ts';
+import { lists } from './address-class.ts';
+import type { Cidr, Ip } from './ip.ts';
 
 /** Whether an address lies in the networks that the operator owns. */
 export type Side = 'internal' | 'external';

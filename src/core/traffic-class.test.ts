@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Cidr, Ip } from '../core/ip.ts';
+import { Cidr, Ip } from './ip.ts';
 import { classify } from './traffic-class.ts';
 
 const OWNED = ['10.0.0.0/8', '2600:1f14::/32'].map((text) => Cidr.parse(text) as Cidr);
