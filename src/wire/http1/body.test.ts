@@ -97,7 +97,7 @@ const CHUNKED: readonly (readonly [body: string, payload: string])[] = [
   ['A\r\n0123456789\r\n0\r\n\r\n', '0123456789'],
   ['00000000000a\r\n0123456789\r\n0\r\n\r\n', '0123456789'],
   ['1;a\r\nx\r\n0;b="c; \\" d\u00ff"\r\n\r\n', 'x'],
-  ['1\r\nx\r\n0\r\nX-Check: 1\r\nContent-Length: 7\r\n\r\n', 'x'],
+  ['1\r\nx\r\n0\r\nX-Check: 1\r\nHost: a\r\n\r\n', 'x'],
 ];
 
 test('a chunked body is read to its end, extensions and trailers dropped, however it is cut', () => {
@@ -132,6 +132,13 @@ const FAULTY: readonly (readonly [body: string, code: string])[] = [
   ['3;a\nabc\r\n0\r\n\r\n', 'bare-lf'],
   ['3;a\rb\r\nabc', 'bare-cr'],
   ['3;a\u0000\r\nabc', 'chunk-extension'],
+  ['3;\r\nabc', 'chunk-extension'],
+  ['3;;a\r\nabc', 'chunk-extension'],
+  ['3; a\r\nabc', 'chunk-extension'],
+  ['3;a=\r\nabc', 'chunk-extension'],
+  ['3;a=b c\r\nabc', 'chunk-extension'],
+  ['3;a="b\r\nabc', 'chunk-extension'],
+  ['3;a="\\"\r\nabc', 'chunk-extension'],
   ['3\r\nabcd\r\n', 'chunk-end'],
   ['3\r\nabc\n', 'chunk-end'],
   ['3\r\nabc\rx', 'bare-cr'],
@@ -140,6 +147,8 @@ const FAULTY: readonly (readonly [body: string, code: string])[] = [
   ['0\r\n X: y\r\n\r\n', 'obs-fold'],
   ['0\r\nX : y\r\n\r\n', 'field-name'],
   ['0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n', 'field-name'],
+  ['0\r\nContent-Length: 7\r\n\r\n', 'trailer-field'],
+  ['0\r\nX: y\r\ntransfer-encoding: chunked\r\n\r\n', 'trailer-field'],
   ['0\r\nX: y\n\n', 'bare-lf'],
   ['0\r\nX: \u0000\r\n\r\n', 'field-value'],
   [`0\r\n${'X: y\r\n'.repeat(65)}\r\n`, 'too-many-fields'],

@@ -1,4 +1,4 @@
-import { CLASS, CR, LF, TEXT } from './characters.ts';
+import { CR, LF } from './characters.ts';
 import { type HeadLimits, parseFields } from './fields.ts';
 import { FramingError } from './framing-error.ts';
 import { HeadReader } from './head-reader.ts';
@@ -9,6 +9,12 @@ const MAX_SIZE_DIGITS = 13;
 const MAX_EXTENSION_BYTES = 16 * 1024;
 const TRAILER_LIMITS: HeadLimits = { bytes: 8 * 1024, fields: 64 };
 const SEMICOLON = 0x3b;
+
+const NAME = String.raw`[!#$%&'*+\-.^_\x60|~0-9A-Za-z]+`;
+const QUOTED = String.raw`"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"`;
+const ONE_EXTENSION = `${NAME}(?:=(?:${NAME}|${QUOTED}))?`;
+/** chunk-ext behind its first semicolon, in latin1, without bad white space (RFC 9112 7.1.1). */
+const EXTENSIONS = new RegExp(`^${ONE_EXTENSION}(?:;${ONE_EXTENSION})*$`);
 
 /** What the next byte is read as. */
 type State =
@@ -33,8 +39,9 @@ export class ChunkedReader {
   #state: State = 'size';
   #size = 0;
   #digits = 0;
+  #extension = '';
   #extensionBytes = 0;
-  readonly #trailers = new HeadReader(parseTrailers, TRAILER_LIMITS, 'trailers-too-large');
+  readonly #trailers = new HeadReader(checkTrailers, TRAILER_LIMITS, 'trailers-too-large');
 
   get done(): boolean {
     return this.#state === 'done';
@@ -61,8 +68,7 @@ export class ChunkedReader {
   }
 
   #takeTrailers(chunk: Buffer, at: number): number {
-    const trailers = this.#trailers.push(chunk.subarray(at));
-    if (trailers === undefined) return chunk.length;
+    if (this.#trailers.push(chunk.subarray(at)) === undefined) return chunk.length;
     this.#state = 'done';
     return chunk.length - this.#trailers.rest.length;
   }
@@ -108,23 +114,30 @@ export class ChunkedReader {
   }
 
   #takeExtension(byte: number): State {
-    if (byte === CR) return 'size-lf';
+    if (byte === CR) {
+      if (!EXTENSIONS.test(this.#extension)) {
+        throw new FramingError('chunk-extension', 'a chunk extension is malformed');
+      }
+      this.#extension = '';
+      return 'size-lf';
+    }
     if (byte === LF) throw new FramingError('bare-lf', 'a line ends in LF without CR');
-    if (((CLASS[byte] as number) & TEXT) === 0) {
-      throw new FramingError('chunk-extension', 'a chunk extension holds a control character');
-    }
     if (++this.#extensionBytes > MAX_EXTENSION_BYTES) {
-      throw new FramingError(
-        'chunk-extension-too-long',
-        `chunk extensions exceed ${MAX_EXTENSION_BYTES} bytes`,
-      );
+      const limit = MAX_EXTENSION_BYTES;
+      throw new FramingError('chunk-extension-too-long', `chunk extensions exceed ${limit} bytes`);
     }
+    this.#extension += String.fromCharCode(byte);
     return 'extension';
   }
 }
 
-function parseTrailers(bytes: Buffer, limits: HeadLimits) {
-  return parseFields(bytes, 0, limits);
+function checkTrailers(bytes: Buffer, limits: HeadLimits): true {
+  const fields = parseFields(bytes, 0, limits);
+  // RFC 9110 6.5.1: what frames a message comes too late here, and is there to confuse.
+  if (fields.has('content-length') || fields.has('transfer-encoding')) {
+    throw new FramingError('trailer-field', 'a trailer claims to frame the message');
+  }
+  return true;
 }
 
 function requireLf(byte: number): void {

@@ -17,6 +17,7 @@ export type FramingCode =
   | 'chunk-end'
   | 'chunk-extension'
   | 'chunk-extension-too-long'
+  | 'trailer-field'
   | 'trailers-too-large'
   | 'cut';
 
