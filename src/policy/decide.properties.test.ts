@@ -16,6 +16,7 @@ import type { AllowRule, DenyRule, RuleConfig } from '../config/config.ts';
 import { lists, opens, specialRange } from '../core/address-class.ts';
 import { type Decision, passes } from '../core/decision.ts';
 import { Ip } from '../core/ip.ts';
+import { explain } from './explain.ts';
 import { plainPath } from './path.ts';
 import {
   compile,
@@ -384,6 +385,19 @@ describe('whatever the rules', () => {
         const ip = host instanceof Ip ? host : resolved;
         assert.equal(told(decideName(policy, q)), reference(config, q));
         assert.equal(told(decideAddress(policy, q, ip, OWN)), reference(config, q, ip));
+      }),
+      RUNS,
+    );
+  });
+
+  it('an explanation tells the rules apart that match', () => {
+    fc.assert(
+      fc.property(rules, questions, (list, q) => {
+        const { rules: told } = explain(compile(worldOf(list)), q);
+        const ip = q.destination.host instanceof Ip ? q.destination.host : undefined;
+        const expected = new Set(candidates(list, q, ip).map(({ rule }) => rule.name));
+        const found = told.filter(({ matches }) => matches).map(({ rule }) => rule);
+        assert.deepEqual(new Set(found), expected);
       }),
       RUNS,
     );

@@ -606,6 +606,11 @@ describe('what a decision carries', () => {
     const decision = byName([], host, { enforcement: 'report' });
     assert.deepEqual(decision.settings, { via: undefined, tls: 'required' });
   });
+  it('names both rules of a tie', () => {
+    const rules = [most('c', {}), most('b', {}), allow({ name: 'a', via: 'b' })];
+    assert.match(byName(rules, host).detail ?? '', /rules a and c are equally specific/);
+    assert.deepEqual(byName(rules.toReversed(), host), byName(rules, host));
+  });
   it('says when only a tunnel kept a rule from matching', () => {
     assert.match(byName([acme], host).detail ?? '', /tunnel cannot be read/);
     assert.equal(byName([{ ...acme, principals: ['q'] }], host).detail, undefined);

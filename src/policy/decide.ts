@@ -86,8 +86,11 @@ function judge(policy: Policy, question: Question, dialled: Dialled | undefined)
   if (found.rule === undefined) {
     return closed(withoutRule(question, stage, asked, denied, found, dialled));
   }
-  const rule = found.rule;
-  if (found.ambiguous) return closed(denial(question, stage, 'policy-ambiguous', { rule }));
+  const { rule, rival } = found;
+  if (rival !== undefined) {
+    const detail = `The rules ${rule.name} and ${rival.name} are equally specific and differ in their settings.`;
+    return closed(denial(question, stage, 'policy-ambiguous', { rule, detail }));
+  }
   if (denied !== undefined) {
     return { decision: reported(question, stage, 'rule-deny', denied, rule), winner: rule };
   }

@@ -14,8 +14,8 @@ import {
 export interface FoundAllow {
   /** The most specific rule that matches and permits the address. */
   readonly rule: CompiledAllow | undefined;
-  /** Another one, equally specific, would pass the exchange in another way. */
-  readonly ambiguous: boolean;
+  /** An equally specific one that would pass the exchange in another way. */
+  readonly rival: CompiledAllow | undefined;
   /** The most specific rule that matches by name and permits no such address. */
   readonly forbidding: CompiledAllow | undefined;
   /** What alone kept a rule from matching. */
@@ -31,7 +31,7 @@ export function findAllow(
   const { host } = asked.question.destination;
   const best = new Best<CompiledAllow>();
   const forbidding = new Best<CompiledAllow>();
-  let ambiguous = false;
+  let tied: CompiledAllow[] = [];
   let near: FoundAllow['near'];
   const places = host instanceof Ip ? index.listing(host) : index.named(host);
   for (const place of places) {
@@ -42,22 +42,29 @@ export function findAllow(
       const rank = place.rank * CONDITION_RANKS + match;
       if (dialled !== undefined && !permits(rule, place, dialled)) forbidding.offer(rule, rank);
       else {
-        const previous = best.rule;
-        const tie = rank === best.rank && previous !== undefined;
-        if (tie) ambiguous ||= differ(rule, previous, asked);
-        else if (rank > best.rank) ambiguous = false;
+        if (rank > best.rank) tied = [];
+        else if (rank === best.rank) tied.push(rule, best.rule as CompiledAllow);
         best.offer(rule, rank);
       }
     });
   }
-  return { rule: best.rule, ambiguous, forbidding: forbidding.rule, near };
+  const rival = best.rule && findRival(best.rule, tied, asked);
+  return { rule: best.rule, rival, forbidding: forbidding.rule, near };
 }
 
-/** Whether it matters which of two equally specific rules wins. */
-function differ(a: CompiledAllow, b: CompiledAllow, asked: Asked): boolean {
-  // Rules whose conditions are judged later, on each inner request, may part ways there.
-  const provisional = a.conditional && asked.question.request === undefined;
-  return !provisional && a.signature !== b.signature;
+/** Of the rules that tie with the winner, the first by name that it matters not to have won. */
+function findRival(
+  winner: CompiledAllow,
+  tied: readonly CompiledAllow[],
+  { question }: Asked,
+): CompiledAllow | undefined {
+  const rival = new Best<CompiledAllow>();
+  for (const rule of tied) {
+    // Rules whose conditions are judged later, on each inner request, may part ways there.
+    const provisional = rule.conditional && question.request === undefined;
+    if (!provisional && rule.signature !== winner.signature) rival.offer(rule, 0);
+  }
+  return rival.rule;
 }
 
 /** The deny rule that is told: one that enforces before one that reports, then the most specific. */
