@@ -1,5 +1,8 @@
+import type { Position } from '../core/diagnostic.ts';
 import type { Hostname } from '../core/hostname.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
+
+export type { Position } from '../core/diagnostic.ts';
 
 /**
  * The configuration as values: what `load` makes of the files, with every name resolved to a value, every unit to
@@ -19,13 +22,6 @@ export interface Config {
   readonly expect: readonly Expectation[];
   readonly exits: readonly ExitConfig[];
   readonly audit: AuditConfig;
-}
-
-/** Where a value stands in the files: 1-based line and column. */
-export interface Position {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
 }
 
 /** `host` is an IP address to bind; port 0 lets the system pick one. */

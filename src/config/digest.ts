@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { relative } from 'node:path';
+import { compareText } from '../core/diagnostic.ts';
+import type { Config, IdentifyConfig, SecretRef, SetConfig } from './config.ts';
+
+/**
+ * `sha256:…` over what decides who may reach what. Gateways with one policy agree on it: the order of keys, rules and
+ * files, comments, the gateway's own settings and addresses are left out, and so is every secret's value.
+ *
+ * @param folder absolute; paths of secrets count as seen from it
+ */
+export function digestPolicy(config: Config, folder: string): string {
+  const policy = {
+    networks: config.networks,
+    listeners: byName(config.listeners).map(({ name, type, from, proxyProtocol }) => ({
+      name,
+      type,
+      from,
+      proxyProtocol,
+    })),
+    principals: byName(config.principals).map(({ at, identify, ...principal }) => ({
+      ...principal,
+      identify: identify.map((entry) => digestible(entry, folder)),
+    })),
+    groups: Object.fromEntries(config.groups),
+    sets: Object.fromEntries([...config.sets].map(([name, set]) => [name, entryTexts(set)])),
+    rules: byName(config.rules).map(({ at, ...rule }) => rule),
+    enforcement: config.enforcement,
+    exits: byName(config.exits).map((exit) => ({ name: exit.name, public: exit.public })),
+  };
+  return `sha256:${createHash('sha256').update(canonicalJson(policy)).digest('hex')}`;
+}
+
+function byName<Named extends { readonly name: string }>(list: readonly Named[]): Named[] {
+  return [...list].sort((a, b) => compareText(a.name, b.name));
+}
+
+function entryTexts({ entries }: SetConfig): string[] {
+  return entries.map((entry) => canonicalJson(entry)).sort(compareText);
+}
+
+function digestible({ header, basic, bearer, clientAddress }: IdentifyConfig, folder: string) {
+  const source = (ref: SecretRef) => sourceOf(ref, folder);
+  return {
+    header: header && { name: header.name, values: header.values.map(source) },
+    basic: basic && { username: basic.username, password: source(basic.password) },
+    bearer: bearer && { token: source(bearer.token) },
+    clientAddress,
+  };
+}
+
+function sourceOf(ref: SecretRef, folder: string): Record<string, string> {
+  if (ref.from === 'env') return { env: ref.variable };
+  if (ref.from === 'file') return { file: relative(folder, ref.path).replaceAll('\\', '/') };
+  return { literal: '' };
+}
+
+/** JSON with the keys of every map in order and without absent ones, as RFC 8785 has it. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => compareText(a, b)));
+  });
+}

@@ -1,0 +1,40 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import type { GatewayConfig } from './config.ts';
+import type { Merged } from './merge.ts';
+import { bind, parseResolver } from './networks.ts';
+import { line, list, notYetText, parsed, says, section } from './shape.ts';
+import { timer } from './units.ts';
+
+const workers = z.literal(['auto', 1], {
+  error: ({ input }) =>
+    typeof input === 'number'
+      ? notYetText(`workers: ${input}`)
+      : says('this is not a number of workers', 'write auto or 1'),
+});
+
+export const gatewaySchema = section({
+  name: line.optional().meta({ description: 'Default: the host name.' }),
+  contact: line.optional().meta({ description: 'Whom a refused developer asks.' }),
+  workers: workers.default('auto'),
+  dataDir: line.default('./var'),
+  health: bind.optional(),
+  drain: section({ notice: timer.prefault('5s'), limit: timer.prefault('30s') }).prefault({}),
+  resolvers: list(parsed(parseResolver, 'Address and port of a DNS server.')).optional(),
+}).prefault({});
+
+export function toGateway(
+  written: z.output<typeof gatewaySchema>,
+  merged: Merged,
+  hostname: string,
+): GatewayConfig {
+  return {
+    name: written.name ?? hostname,
+    contact: written.contact,
+    workers: written.workers,
+    dataDir: resolve(merged.folder(['gateway', 'dataDir']), written.dataDir),
+    health: written.health,
+    drain: { noticeMs: written.drain.notice, limitMs: written.drain.limit },
+    resolvers: written.resolvers ?? [],
+  };
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { adminSchema } from './admin.ts';
+import { auditSchema } from './audit.ts';
+import { exitsSchema } from './exits.ts';
+import { expectSchema } from './expect.ts';
+import { gatewaySchema } from './gateway.ts';
+import { groupsSchema } from './groups.ts';
+import { listenersSchema } from './listeners.ts';
+import { Names } from './names.ts';
+import { networksSchema } from './networks.ts';
+import { principalsSchema } from './principals.ts';
+import { rulesSchema } from './rules.ts';
+import { setsSchema } from './sets.ts';
+import { choice, notYet, section } from './shape.ts';
+import { headShape } from './sources.ts';
+import type { Environment } from './surroundings.ts';
+
+/** Every section of the language. References are resolved against `names` while a value is parsed. */
+function sections(names: Names, env: Environment) {
+  return {
+    gateway: gatewaySchema,
+    networks: networksSchema(names).prefault({}),
+    admin: adminSchema,
+    listeners: listenersSchema(names),
+    principals: principalsSchema(names),
+    groups: groupsSchema(names),
+    sets: setsSchema,
+    rules: rulesSchema(names),
+    enforcement: choice(['enforce', 'report']).default('enforce'),
+    expect: expectSchema(names),
+    exits: exitsSchema(env),
+    audit: auditSchema,
+    identity: notYet('identity'),
+    credentials: notYet('credentials'),
+    intercept: notYet('intercept'),
+    databases: notYet('databases'),
+    ingress: notYet('ingress'),
+    ranges: notYet('ranges'),
+    stores: notYet('stores'),
+  };
+}
+
+export function configSchema(names: Names, env: Environment) {
+  return section(sections(names, env));
+}
+
+export type WrittenConfig = z.output<ReturnType<typeof configSchema>>;
+
+export const SECTIONS: readonly string[] = Object.keys(sections(new Names(), {}));
+
+/** JSON Schema (draft 2020-12) of one configuration file, for editors. */
+export function jsonSchema(): Record<string, unknown> {
+  const file = z.strictObject({ ...headShape, ...sections(new Names(), {}) });
+  return {
+    title: 'Sekisho configuration',
+    ...z.toJSONSchema(file, { io: 'input' }),
+    // An included file has no version.
+    required: [],
+  };
+}
