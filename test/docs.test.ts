@@ -57,6 +57,15 @@ test('every section on a code tells developer and operator what to do', () => {
   }
 });
 
+test('docs/dependencies.md gives the reason of every dependency, and of no other', () => {
+  const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
+  const [, runTime = '', development = ''] = read('docs/dependencies.md').split(/^## /m);
+  const listed = (section: string) =>
+    [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name).sort();
+  assert.deepEqual(listed(runTime), Object.keys(manifest.dependencies ?? {}).sort());
+  assert.deepEqual(listed(development), Object.keys(manifest.devDependencies ?? {}).sort());
+});
+
 for (const page of pages) {
   test(`the links of ${page} lead somewhere`, () => {
     const targets = [...prose(page).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
