@@ -10,7 +10,6 @@ const FIRST_CAPACITY = 1024;
 export class Gathering {
   #store: Buffer = EMPTY;
   #length = 0;
-  #owned = false;
 
   /** All bytes so far, `chunk` included. */
   add(chunk: Buffer): Buffer {
@@ -34,10 +33,10 @@ export class Gathering {
   }
 
   #reserve(length: number): void {
-    if (this.#owned && length <= this.#store.length) return;
+    // Never so while the store is a chunk of the caller's: that one is exactly as long as its bytes.
+    if (length <= this.#store.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_CAPACITY, 2 * length));
     this.#store.copy(grown, 0, 0, this.#length);
     this.#store = grown;
-    this.#owned = true;
   }
 }

@@ -102,6 +102,8 @@ test('one reader reads the heads of a connection one after the other', () => {
   assert.equal(subject.started, false);
   assert.equal(subject.push(Buffer.alloc(0)), undefined);
   assert.equal(subject.started, false);
+  assert.equal(subject.push(Buffer.from('\r\n')), undefined);
+  assert.equal(subject.started, false, 'an empty line');
   assert.equal(subject.push(Buffer.from('GET /1 HT')), undefined);
   assert.equal(subject.started, true);
   const first = subject.push(Buffer.from('TP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\nGET'));

@@ -37,9 +37,9 @@ export class HeadReader<Head> {
     return this.#rest;
   }
 
-  /** Whether some byte of a head has arrived. */
+  /** Whether some byte of a head has arrived. An empty line before a request is none. */
   get started(): boolean {
-    return this.#gathering.length > 0;
+    return this.#gathering.length > startOf(this.#gathering.bytes);
   }
 
   /**
@@ -50,7 +50,8 @@ export class HeadReader<Head> {
   push(chunk: Buffer): Head | undefined {
     if (chunk.length === 0) return undefined;
     const bytes = this.#gathering.add(chunk);
-    const end = bytes.indexOf(HEAD_END, this.#searchFrom(bytes));
+    const from = Math.max(0, this.#searched - HEAD_END.length + 1);
+    const end = bytes.indexOf(HEAD_END, from);
     const length = end < 0 ? bytes.length : end + HEAD_END.length;
     if (length > this.#limits.bytes) {
       const limit = this.#limits.bytes;
@@ -72,14 +73,8 @@ export class HeadReader<Head> {
     this.#rest = EMPTY;
   }
 
-  /** Behind an empty line before the request line, which is not the end of a head. */
-  #searchFrom(bytes: Buffer): number {
-    const floor = bytes[0] === CR ? 2 : 0;
-    return Math.max(floor, this.#searched - HEAD_END.length + 1);
-  }
-
   #requireHope(bytes: Buffer): void {
-    const first = bytes[0] === CR ? 2 : 0;
+    const first = startOf(bytes);
     if (bytes.length > first && !is(bytes, first, TOKEN)) {
       throw new FramingError('start-line', 'the first byte begins no HTTP message');
     }
@@ -93,4 +88,9 @@ export class HeadReader<Head> {
     }
     this.#searched = bytes.length;
   }
+}
+
+/** Where the head begins: behind the empty line that may stand before a request (RFC 9112 2.2). */
+function startOf(bytes: Buffer): number {
+  return bytes[0] === CR ? 2 : 0;
 }

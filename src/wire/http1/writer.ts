@@ -31,8 +31,8 @@ export class HeadWriter {
   readonly #startLine: string;
   readonly #kept: Kept[] = [];
   readonly #replaced: string[] = [];
-  #before: OwnField[] = [];
-  #behind: OwnField[] = [];
+  readonly #before: OwnField[] = [];
+  readonly #behind: OwnField[] = [];
 
   /** @throws FramingError `start-line` when it could not stand on one line */
   constructor(startLine: string) {
@@ -56,9 +56,8 @@ export class HeadWriter {
    */
   set(name: string, value: string): this {
     const lowerName = name.toLowerCase();
-    const other = (field: OwnField) => field.lowerName !== lowerName;
-    this.#before = this.#before.filter(other);
-    this.#behind = this.#behind.filter(other);
+    removeNamed(this.#before, lowerName);
+    removeNamed(this.#behind, lowerName);
     this.#replaced.push(lowerName);
     return this.add(name, value);
   }
@@ -100,6 +99,12 @@ export class HeadWriter {
 
   #drops(lowerName: string, drop: (lowerName: string) => boolean): boolean {
     return this.#replaced.includes(lowerName) || drop(lowerName);
+  }
+}
+
+function removeNamed(fields: OwnField[], lowerName: string): void {
+  for (let i = fields.length - 1; i >= 0; i--) {
+    if (fields[i]?.lowerName === lowerName) fields.splice(i, 1);
   }
 }
 
