@@ -1,0 +1,161 @@
+import type { Outcome } from '../core/conversation.ts';
+import type { Decision, Stage } from '../core/decision.ts';
+import type { IdentityMethod } from '../core/principal.ts';
+import type { Reason, Trouble } from '../core/reasons.ts';
+import type { TrafficClass } from '../core/traffic-class.ts';
+import { printable } from './printable.ts';
+
+/** What is the same in every event of an exchange. */
+export interface ExchangeFacts {
+  readonly gateway: string;
+  readonly listener: string;
+  /** `10.0.0.5:41234`, `[2001:db8::5]:41234`. */
+  readonly client: string;
+  /** The peer of the TCP connection, where that is not the client. */
+  readonly peer?: string;
+  readonly principal: string | null;
+  readonly identifiedBy: IdentityMethod | null;
+  readonly action: string;
+  /** Of a request that can be read; without its query, since queries carry secrets. */
+  readonly path?: string;
+  /** `host:port`; null when the request named none that can be taken. */
+  readonly destination: string | null;
+}
+
+/** What the last decision settled. */
+export interface Standing {
+  /** The address that is dialled. */
+  readonly address: string | null;
+  readonly class: TrafficClass;
+  /** null only in the outcome of an exchange that broke before anything was decided. */
+  readonly decision: RecordedDecision | null;
+  /** The digest of the policy that decided. */
+  readonly policy: string;
+  readonly exit: string | null;
+}
+
+export interface RecordedDecision {
+  readonly stage: Stage;
+  readonly effect: Decision['effect'];
+  readonly reason: Reason;
+  readonly rule: string | null;
+  readonly mode: Decision['mode'];
+  readonly detail?: string;
+}
+
+export interface RecordedOutcome {
+  readonly status: number | null;
+  readonly error: Trouble | null;
+  /** What the error was, for whoever reads the record. */
+  readonly detail?: string;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly durationMs: number;
+}
+
+interface ExchangeEvent extends ExchangeFacts, Standing {
+  /** A UUIDv7: it tells when the exchange began. */
+  readonly id: string;
+  /** When this happened: ISO 8601, UTC. */
+  readonly time: string;
+}
+
+export interface DecisionEvent extends ExchangeEvent {
+  readonly type: 'decision';
+}
+
+export interface OutcomeEvent extends ExchangeEvent {
+  readonly type: 'outcome';
+  readonly tls: { readonly sni: string | null; readonly alpn: readonly string[] } | null;
+  readonly outcome: RecordedOutcome;
+}
+
+/** Refusals of one client that were counted instead of written. */
+export interface SuppressedEvent {
+  readonly type: 'suppressed';
+  readonly time: string;
+  readonly gateway: string;
+  /** null: clients beyond those that are counted one by one. */
+  readonly client: string | null;
+  readonly count: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent;
+
+/** An exchange's facts as they stand in each of its lines: encoded once. */
+export function encodeFacts(facts: ExchangeFacts): string {
+  const peer = facts.peer === undefined ? '' : `"peer":${quote(facts.peer)},`;
+  const path = facts.path === undefined ? '' : `"path":${quote(facts.path)},`;
+  return (
+    `"gateway":${quote(facts.gateway)},"listener":${quote(facts.listener)},` +
+    `"client":${quote(facts.client)},${peer}` +
+    `"principal":${quoteOrNull(facts.principal)},"identifiedBy":${quoteOrNull(facts.identifiedBy)},` +
+    `"action":${quote(facts.action)},${path}"destination":${quoteOrNull(facts.destination)}`
+  );
+}
+
+/** What the decision line and the outcome line after it share besides the facts. */
+export function encodeStanding(standing: Standing): string {
+  const { client, way, destination, external } = standing.class;
+  return (
+    `"address":${quoteOrNull(standing.address)},` +
+    `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
+    `"destination":${quoteOrNull(destination)},"external":${external}},` +
+    `"decision":${encodeDecision(standing.decision)},` +
+    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}`
+  );
+}
+
+function encodeDecision(decision: RecordedDecision | null): string {
+  if (decision === null) return 'null';
+  const { stage, effect, reason, rule, mode, detail } = decision;
+  return (
+    `{"stage":"${stage}","effect":"${effect}","reason":"${reason}",` +
+    `"rule":${quoteOrNull(rule)},"mode":"${mode}"${detailField(detail)}}`
+  );
+}
+
+/** @param facts from `encodeFacts` @param standing from `encodeStanding` */
+export function decisionLine(id: string, time: string, facts: string, standing: string): string {
+  return `{"type":"decision","id":"${id}","time":"${time}",${facts},${standing}}\n`;
+}
+
+export function outcomeLine(
+  id: string,
+  time: string,
+  facts: string,
+  standing: string,
+  tls: Outcome['tls'],
+  outcome: RecordedOutcome,
+): string {
+  const { status, error, detail, bytesUp, bytesDown, durationMs } = outcome;
+  const hello =
+    tls === undefined
+      ? 'null'
+      : `{"sni":${quoteOrNull(tls.sni)},"alpn":[${tls.alpn.map(quote).join(',')}]}`;
+  return (
+    `{"type":"outcome","id":"${id}","time":"${time}",${facts},${standing},"tls":${hello},` +
+    `"outcome":{"status":${status},"error":${quoteOrNull(error)}${detailField(detail)},` +
+    `"bytesUp":${bytesUp},"bytesDown":${bytesDown},"durationMs":${durationMs}}}\n`
+  );
+}
+
+export function suppressedLine(event: SuppressedEvent): string {
+  return `${printable(JSON.stringify(event))}\n`;
+}
+
+function detailField(detail: string | undefined): string {
+  return detail === undefined ? '' : `,"detail":${quote(detail)}`;
+}
+
+function quoteOrNull(text: string | null): string {
+  return text === null ? 'null' : quote(text);
+}
+
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+function quote(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : printable(JSON.stringify(text));
+}

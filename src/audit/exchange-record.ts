@@ -1,0 +1,193 @@
+import type { AuditConfig } from '../config/config.ts';
+import type { Conversation, Outcome } from '../core/conversation.ts';
+import { type Decision, deny } from '../core/decision.ts';
+import { destinationText } from '../core/destination.ts';
+import type { Cidr, Ip } from '../core/ip.ts';
+import type { Principal } from '../core/principal.ts';
+import { Refusal, type UpstreamError } from '../core/refusal.ts';
+import { classify } from '../core/traffic-class.ts';
+import {
+  decisionLine,
+  encodeFacts,
+  encodeStanding,
+  outcomeLine,
+  type RecordedDecision,
+} from './event.ts';
+
+/** What a record takes from a conversation. */
+export type Recorded = Pick<
+  Conversation<unknown>,
+  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request'
+>;
+
+/** What a reload changes. An exchange keeps what held when it began. */
+export interface RecordSettings {
+  /** The policy's digest: `sha256:…`. */
+  readonly policy: string;
+  /** The networks that count as internal. */
+  readonly owned: readonly Cidr[];
+  readonly onFailure: AuditConfig['onFailure'];
+}
+
+/** One exchange at its end. */
+export interface RecordedEnd {
+  readonly listener: string;
+  readonly principal: Principal | undefined;
+  /** The one that stands; undefined when the exchange broke before any. */
+  readonly decision: Decision | undefined;
+  readonly outcome: Outcome;
+}
+
+/** What the record of an exchange is written into. */
+export interface Ledger {
+  readonly gateway: string;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Milliseconds of a clock that nobody sets. */
+  elapsed(): number;
+  /** Whether an exchange with this first decision is written, or merely counted. */
+  admits(decision: Decision, principal: Principal | undefined, client: Ip): boolean;
+  /** @throws Refusal `audit-unavailable` */
+  write(id: string, line: string): Promise<void>;
+  /** Remembers a line that is not written. */
+  remember(id: string, line: string): void;
+  ended(end: RecordedEnd): void;
+}
+
+/** The record of one exchange: one or more decisions, of which the last stands, and exactly one outcome. */
+export class ExchangeRecord {
+  readonly id: string;
+  readonly #conversation: Recorded;
+  readonly #settings: RecordSettings;
+  readonly #ledger: Ledger;
+  readonly #began: number;
+  #principal: Principal | undefined;
+  #decision: Decision | undefined;
+  #address: Ip | undefined;
+  #trouble: UpstreamError | undefined;
+  /** Decided by the first decision; undefined before. */
+  #written: boolean | undefined;
+  #facts: string | undefined;
+  #standing: string | undefined;
+  #ended = false;
+
+  constructor(id: string, conversation: Recorded, settings: RecordSettings, ledger: Ledger) {
+    this.id = id;
+    this.#conversation = conversation;
+    this.#settings = settings;
+    this.#ledger = ledger;
+    this.#began = ledger.elapsed();
+  }
+
+  get principal(): Principal | undefined {
+    return this.#principal;
+  }
+
+  /** Before the first decision that knows of it. */
+  identified(principal: Principal | undefined): void {
+    this.#principal = principal;
+    this.#facts = undefined;
+  }
+
+  /**
+   * Resolves once the decision is on record, so that it may be acted upon; where `onFailure` is `allow`, also when it
+   * could not be.
+   *
+   * @param address the address that will be dialled, once one was decided on
+   * @throws Refusal `audit-unavailable`, which then is the decision that stands
+   */
+  async decision(decision: Decision, address?: Ip): Promise<void> {
+    this.#mustBeOpen();
+    this.#decision = decision;
+    if (address !== undefined) this.#address = address;
+    this.#standing = undefined;
+    this.#written ??= this.#ledger.admits(decision, this.#principal, this.#conversation.client.ip);
+    try {
+      await this.#put(decisionLine(this.id, this.#time(), this.#encodedFacts(), this.#encoded()));
+    } catch (error) {
+      if (this.#settings.onFailure === 'allow') return;
+      if (error instanceof Refusal) {
+        this.#decision = deny(decision.stage, error.reason, error.message);
+        this.#standing = undefined;
+      }
+      throw error;
+    }
+  }
+
+  /** The address that a connection was made to, where several were decided on. */
+  dialled(address: Ip): void {
+    if (this.#address !== undefined && address.equals(this.#address)) return;
+    this.#address = address;
+    this.#standing = undefined;
+  }
+
+  /** What the outcome's error was; the client is told only its code. */
+  trouble(error: UpstreamError): void {
+    this.#trouble = error;
+  }
+
+  /** @throws TypeError when it was called before */
+  outcome(outcome: Outcome): void {
+    this.#mustBeOpen();
+    this.#ended = true;
+    const { status, error, bytesUp, bytesDown, tls } = outcome;
+    const durationMs = Math.round((this.#ledger.elapsed() - this.#began) * 10) / 10;
+    const detail = this.#trouble?.message;
+    const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
+    const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
+    void this.#put(outcomeLine(this.id, this.#time(), facts, standing, tls, recorded));
+    const { listener } = this.#conversation;
+    const [principal, decision] = [this.#principal, this.#decision];
+    this.#ledger.ended({ listener, principal, decision, outcome });
+  }
+
+  #put(line: string): Promise<void> {
+    if (this.#written !== false) return this.#ledger.write(this.id, line);
+    this.#ledger.remember(this.id, line);
+    return Promise.resolve();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#ended) throw new TypeError(`the outcome of exchange ${this.id} is on record already`);
+  }
+
+  #time(): string {
+    return new Date(this.#ledger.now()).toISOString();
+  }
+
+  #encodedFacts(): string {
+    if (this.#facts !== undefined) return this.#facts;
+    const { listener, client, peer, action, destination, request } = this.#conversation;
+    this.#facts = encodeFacts({
+      gateway: this.#ledger.gateway,
+      listener,
+      client: `${client.ip.bracketed}:${client.port}`,
+      ...(!peer.equals(client.ip) && { peer: peer.text }),
+      principal: this.#principal?.name ?? null,
+      identifiedBy: this.#principal?.method ?? null,
+      action,
+      ...(request && { path: request.path }),
+      destination: destination instanceof Refusal ? null : destinationText(destination),
+    });
+    return this.#facts;
+  }
+
+  #encoded(): string {
+    const client = this.#conversation.client.ip;
+    const address = this.#address ?? null;
+    this.#standing ??= encodeStanding({
+      address: address?.text ?? null,
+      // Without a parent proxy the next hop is the destination itself.
+      class: classify({ client, way: address, destination: address }, this.#settings.owned),
+      decision: this.#decision === undefined ? null : recordedDecision(this.#decision),
+      policy: this.#settings.policy,
+      exit: this.#decision?.settings?.via ?? null,
+    });
+    return this.#standing;
+  }
+}
+
+function recordedDecision(decision: Decision): RecordedDecision {
+  const { stage, effect, reason, rule, mode, detail } = decision;
+  return { stage, effect, reason, rule: rule ?? null, mode, ...(detail && { detail }) };
+}

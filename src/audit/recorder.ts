@@ -1,0 +1,140 @@
+import { randomFillSync } from 'node:crypto';
+import { type Decision, passes } from '../core/decision.ts';
+import { exchangeId } from '../core/exchange-id.ts';
+import type { Ip } from '../core/ip.ts';
+import type { Principal } from '../core/principal.ts';
+import { type AuditEvent, suppressedLine } from './event.ts';
+import {
+  ExchangeRecord,
+  type Ledger,
+  type Recorded,
+  type RecordedEnd,
+  type RecordSettings,
+} from './exchange-record.ts';
+import { RefusalFlood } from './flood.ts';
+import type { RecentExchanges } from './recent.ts';
+import type { AuditWriter } from './writer.ts';
+
+export type { ExchangeRecord, RecordedEnd, RecordSettings } from './exchange-record.ts';
+
+export interface RecorderMeter {
+  exchangeEnded(end: RecordedEnd): void;
+  refusalSuppressed(): void;
+}
+
+export interface RecorderOptions {
+  /** The gateway's name. */
+  readonly gateway: string;
+  readonly writer: AuditWriter;
+  readonly recent: RecentExchanges;
+  readonly meter: RecorderMeter;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly elapsed: () => number;
+}
+
+/** Suppressed refusals are summed up this long after the first refusal, and every client begins anew. */
+const FLOOD_WINDOW_MS = 60_000;
+
+/** Puts every exchange on record. */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #ledger: Ledger;
+  readonly #newId = makeIds();
+  readonly #flood = new RefusalFlood();
+  readonly #listeners: ((event: AuditEvent) => void)[] = [];
+  #floodWindow: NodeJS.Timeout | undefined;
+  #settings: RecordSettings;
+
+  constructor(options: RecorderOptions, settings: RecordSettings) {
+    const { gateway, recent, meter, now, elapsed } = options;
+    this.#options = options;
+    this.#settings = settings;
+    this.#ledger = {
+      gateway,
+      now,
+      elapsed,
+      admits: (decision, principal, client) => this.#admits(decision, principal, client),
+      write: (id, line) => {
+        recent.add(id, line);
+        return this.#write(line);
+      },
+      remember: (id, line) => recent.add(id, line),
+      ended: (end) => meter.exchangeEnded(end),
+    };
+  }
+
+  /** What holds for exchanges that begin from now on. */
+  adopt(settings: RecordSettings): void {
+    this.#settings = settings;
+  }
+
+  begin(conversation: Recorded): ExchangeRecord {
+    const id = this.#newId(this.#options.now());
+    return new ExchangeRecord(id, conversation, this.#settings, this.#ledger);
+  }
+
+  /** Calls with every event, once it is on record. */
+  onEvent(listener: (event: AuditEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Writes the sums of what was suppressed. To be called before the writer is closed. */
+  close(): void {
+    clearTimeout(this.#floodWindow);
+    this.#summarise();
+  }
+
+  /** Refusals without a principal are counted beyond a burst, so that nobody unknown can fill the disk. */
+  #admits(decision: Decision, principal: Principal | undefined, client: Ip): boolean {
+    if (principal !== undefined || passes(decision)) return true;
+    this.#floodWindow ??= setTimeout(() => this.#summarise(), FLOOD_WINDOW_MS).unref();
+    if (this.#flood.admit(client, this.#options.now())) return true;
+    this.#options.meter.refusalSuppressed();
+    return false;
+  }
+
+  #summarise(): void {
+    this.#floodWindow = undefined;
+    const { gateway, now } = this.#options;
+    const time = new Date(now()).toISOString();
+    for (const { client, count, ...span } of this.#flood.drain()) {
+      const [from, to] = [new Date(span.from).toISOString(), new Date(span.to).toISOString()];
+      void this.#write(
+        suppressedLine({ type: 'suppressed', time, gateway, client, count, from, to }),
+      );
+    }
+  }
+
+  #write(line: string): Promise<void> {
+    const written = this.#options.writer.write(line);
+    if (this.#listeners.length > 0) {
+      const tell = () => {
+        const event = JSON.parse(line) as AuditEvent;
+        for (const listener of this.#listeners) listener(event);
+      };
+      // A line that was not written is the writer's to tell.
+      void written.then(tell, () => undefined);
+    }
+    return written;
+  }
+}
+
+const ID_BYTES = 10;
+const POOLED_IDS = 400;
+
+/** Exchange ids from a pool of random bytes: filling it costs a system call. */
+function makeIds(): (time: number) => string {
+  const pool = Buffer.alloc(ID_BYTES * POOLED_IDS);
+  let used = pool.length;
+  return (time) => {
+    if (used === pool.length) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const id = exchangeId(time, pool, used);
+    used += ID_BYTES;
+    return id;
+  };
+}

@@ -1,0 +1,323 @@
+import assert from 'node:assert/strict';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createFile, type SegmentFile } from './segment.ts';
+import { segmentName } from './segment-name.ts';
+import { type AuditOptions, openAudit } from './writer.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const NOON = Date.parse('2026-11-23T12:00:00Z');
+
+interface Told {
+  readonly level: 'info' | 'error';
+  readonly message: string;
+  readonly facts: object;
+}
+
+function makeDir(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'sekisho-audit-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+async function open(t: TestContext, given: Partial<AuditOptions> = {}) {
+  const dir = join(makeDir(t), 'audit');
+  const told: Told[] = [];
+  const counted = { written: 0, lost: 0 };
+  const writer = await openAudit({
+    dir,
+    durability: 'write',
+    keepMs: 400 * DAY_MS,
+    now: () => NOON,
+    log: {
+      info: (facts, message) => void told.push({ level: 'info', message, facts }),
+      error: (facts, message) => void told.push({ level: 'error', message, facts }),
+    },
+    meter: {
+      linesWritten: (count) => {
+        counted.written += count;
+      },
+      linesLost: (count) => {
+        counted.lost += count;
+      },
+    },
+    ...given,
+  });
+  t.after(() => writer.close());
+  return { writer, dir: given.dir ?? dir, told, counted };
+}
+
+async function readSegments(dir: string): Promise<string[]> {
+  const names = (await readdir(dir)).sort();
+  return names.map((name) => readFileSync(join(dir, name), 'utf8'));
+}
+
+/** Real files, with some of their calls replaced. */
+function withFile(replace: (real: SegmentFile) => Partial<SegmentFile>) {
+  return (path: string): SegmentFile => {
+    const real = createFile(path);
+    return { ...real, ...replace(real) };
+  };
+}
+
+const unavailable = { code: 'audit-unavailable', reason: 'audit-unavailable' };
+
+test('the lines of one turn of the event loop are one write, in order', async (t) => {
+  const writes: string[] = [];
+  const create = withFile((real) => ({
+    write: (bytes, offset) => {
+      writes.push(bytes.toString('utf8', offset));
+      return real.write(bytes, offset);
+    },
+  }));
+  const { writer, dir, counted } = await open(t, { create });
+  await Promise.all([writer.write('one\n'), writer.write('two\n'), writer.write('three\n')]);
+  await writer.write('four\n');
+  assert.deepEqual(writes, ['one\ntwo\nthree\n', 'four\n']);
+  assert.deepEqual(await readSegments(dir), ['one\ntwo\nthree\nfour\n']);
+  assert.deepEqual(counted, { written: 4, lost: 0 });
+});
+
+test('a resolved line is with the operating system', async (t) => {
+  const { writer, dir } = await open(t);
+  await writer.write('decision\n');
+  assert.deepEqual(await readSegments(dir), ['decision\n']);
+});
+
+test('a short write is completed', async (t) => {
+  const create = withFile((real) => ({
+    write: (bytes, offset) => real.write(bytes.subarray(0, offset + 3), offset),
+  }));
+  const { writer, dir } = await open(t, { create });
+  await writer.write('a line of many bytes\n');
+  assert.deepEqual(await readSegments(dir), ['a line of many bytes\n']);
+});
+
+test('a full disk rejects the lines of that turn, and the record recovers by itself', async (t) => {
+  const full = openSync('/dev/full', 'a');
+  t.after(() => closeSync(full));
+  let isFull = true;
+  const create = withFile((real) => ({
+    write: (bytes, offset) => (isFull ? writeSync(full, bytes, offset) : real.write(bytes, offset)),
+  }));
+  const { writer, dir, told, counted } = await open(t, { create });
+  const lines = ['a\n', 'b\n'].map((line) => writer.write(line));
+  for (const line of lines) await assert.rejects(line, unavailable);
+  await assert.rejects(writer.write('c\n'), unavailable);
+  isFull = false;
+  await writer.write('d\n');
+  assert.deepEqual(await readSegments(dir), ['d\n']);
+  assert.deepEqual(counted, { written: 1, lost: 3 });
+  assert.deepEqual(
+    told.map(({ level, message }) => `${level}: ${message}`),
+    ['error: the audit record cannot be written', 'info: the audit record can be written again'],
+  );
+  assert.deepEqual(told[1]?.facts, { lost: 3 });
+});
+
+test('a rejection that nobody waits for ends nothing', async (t) => {
+  let broken = true;
+  const create = withFile((real) => ({
+    write: (bytes, offset) => {
+      if (broken) throw new Error('EIO');
+      return real.write(bytes, offset);
+    },
+  }));
+  const { writer, dir } = await open(t, { create });
+  void writer.write('outcome\n');
+  await new Promise(setImmediate);
+  broken = false;
+  await writer.write('next\n');
+  assert.deepEqual(await readSegments(dir), ['next\n']);
+});
+
+/** Writes half of the second line, then fails once. */
+function tearing(replace: Partial<SegmentFile> = {}) {
+  let calls = 0;
+  return withFile((real) => ({
+    write: (bytes, offset) => {
+      calls++;
+      if (calls === 2) return real.write(bytes.subarray(0, 4), offset);
+      if (calls === 3) throw new Error('ENOSPC');
+      return real.write(bytes, offset);
+    },
+    ...replace,
+  }));
+}
+
+test('a torn line is cut back', async (t) => {
+  const { writer, dir } = await open(t, { create: tearing() });
+  await writer.write('first\n');
+  await assert.rejects(writer.write('second\n'), unavailable);
+  await writer.write('third\n');
+  assert.deepEqual(await readSegments(dir), ['first\nthird\n']);
+});
+
+test('a torn line that cannot be cut back is ended, so that the next one is whole', async (t) => {
+  const create = tearing({
+    truncate: () => {
+      throw new Error('EPERM');
+    },
+  });
+  const { writer, dir } = await open(t, { create });
+  await writer.write('first\n');
+  await assert.rejects(writer.write('second\n'), unavailable);
+  await writer.write('third\n');
+  await writer.write('fourth\n');
+  assert.deepEqual(await readSegments(dir), ['first\nseco\nthird\nfourth\n']);
+});
+
+test('with fsync a line resolves once it is on disk, and lines during a sync share the next', async (t) => {
+  const syncs: PromiseWithResolvers<void>[] = [];
+  const begun = new EventTarget();
+  const create = withFile(() => ({
+    sync: () => {
+      const sync = Promise.withResolvers<void>();
+      syncs.push(sync);
+      begun.dispatchEvent(new Event('sync'));
+      return sync.promise;
+    },
+  }));
+  const nextSync = () =>
+    new Promise((resolve) => begun.addEventListener('sync', resolve, { once: true }));
+  const { writer, dir } = await open(t, { durability: 'fsync', create });
+  const resolved: string[] = [];
+  const write = (line: string) => writer.write(line).then(() => void resolved.push(line.trim()));
+  const first = nextSync();
+  const all = [write('one\n')];
+  await first;
+  all.push(write('two\n'));
+  await new Promise(setImmediate);
+  all.push(write('three\n'));
+  await new Promise(setImmediate);
+  assert.deepEqual(await readSegments(dir), ['one\ntwo\nthree\n']);
+  assert.deepEqual([syncs.length, resolved], [1, []]);
+  const second = nextSync();
+  syncs[0]?.resolve();
+  await second;
+  assert.deepEqual(resolved, ['one']);
+  syncs[1]?.resolve();
+  await Promise.all(all);
+  assert.deepEqual([syncs.length, resolved], [2, ['one', 'two', 'three']]);
+});
+
+test('with fsync a line is really synced', async (t) => {
+  const { writer, dir } = await open(t, { durability: 'fsync' });
+  await writer.write('one\n');
+  assert.deepEqual(await readSegments(dir), ['one\n']);
+});
+
+test('nothing is appended to a segment that did not sync', async (t) => {
+  let syncs = 0;
+  const create = withFile((real) => ({
+    sync: () => (++syncs === 1 ? Promise.reject(new Error('EIO')) : real.sync()),
+  }));
+  const { writer, dir, counted } = await open(t, { durability: 'fsync', create });
+  await assert.rejects(writer.write('one\n'), unavailable);
+  await writer.write('two\n');
+  assert.deepEqual(await readSegments(dir), ['one\n', 'two\n']);
+  assert.deepEqual(counted, { written: 1, lost: 1 });
+});
+
+test('a new segment begins at midnight, UTC', async (t) => {
+  let now = Date.parse('2026-11-23T23:59:59.999Z');
+  const { writer, dir } = await open(t, { now: () => now });
+  await writer.write('before\n');
+  now += 1;
+  await writer.write('after\n');
+  assert.deepEqual((await readdir(dir)).sort(), [
+    `20261123T235959.999Z-${process.pid}.jsonl`,
+    `20261124T000000.000Z-${process.pid}.jsonl`,
+  ]);
+  assert.deepEqual(await readSegments(dir), ['before\n', 'after\n']);
+});
+
+test('a new segment begins at 256 MiB', async (t) => {
+  const sizes: number[] = [];
+  const create = () => {
+    const index = sizes.push(0) - 1;
+    const write = (bytes: Buffer, offset: number) => {
+      sizes[index] = (sizes[index] as number) + bytes.length - offset;
+      return bytes.length - offset;
+    };
+    return { write, truncate() {}, sync: () => Promise.resolve(), close() {} };
+  };
+  const { writer } = await open(t, { create });
+  const line = `${'x'.repeat(8 * 1024 * 1024 - 1)}\n`;
+  for (let i = 0; i < 33; i++) await writer.write(line);
+  assert.deepEqual(sizes, [256 * 1024 * 1024, 8 * 1024 * 1024]);
+});
+
+test('lines that pile up within a turn do not wait for its end', async (t) => {
+  let written = 0;
+  const create = withFile(() => ({
+    write: (bytes, offset) => {
+      written += bytes.length - offset;
+      return bytes.length - offset;
+    },
+  }));
+  const { writer } = await open(t, { create });
+  const line = `${'x'.repeat(1024 * 1024)}\n`;
+  const lines = Array.from({ length: 6 }, () => writer.write(line));
+  assert.ok(written > 0, 'written before the turn ended');
+  await Promise.all(lines);
+  assert.equal(written, 6 * line.length);
+});
+
+test('segments older than keep are deleted at start, and announced', async (t) => {
+  const dir = makeDir(t);
+  const old = segmentName(NOON - 3 * DAY_MS, 1);
+  const kept = segmentName(NOON - 1.5 * DAY_MS, 1);
+  for (const name of [old, kept, 'notes.txt']) await writeFile(join(dir, name), 'line\n');
+  const { told } = await open(t, { dir, keepMs: DAY_MS });
+  assert.deepEqual(
+    (await readdir(dir)).sort(),
+    [kept, segmentName(NOON, process.pid), 'notes.txt'].sort(),
+  );
+  assert.deepEqual(told, [
+    {
+      level: 'info',
+      message: 'audit segment deleted: older than audit.keep',
+      facts: { segment: join(dir, old) },
+    },
+  ]);
+});
+
+test('only this user may read the record', async (t) => {
+  const { dir } = await open(t);
+  const [name] = await readdir(dir);
+  assert.equal(statSync(dir).mode & 0o777, 0o700);
+  assert.equal(statSync(join(dir, name as string)).mode & 0o777, 0o600);
+});
+
+test('a directory that cannot be written is told at start', async (t) => {
+  const dir = join(makeDir(t), 'file', 'audit');
+  await writeFile(join(dir, '..'), '');
+  await assert.rejects(open(t, { dir }), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'audit-unavailable');
+    assert.match(
+      error.message,
+      /the audit record cannot be written in .*\/file\/audit: ENOTDIR.*set gateway\.dataDir/,
+    );
+    return true;
+  });
+});
+
+test('closing writes what is left', async (t) => {
+  const { writer, dir } = await open(t);
+  const last = writer.write('last\n');
+  await writer.close();
+  await last;
+  assert.deepEqual(await readSegments(dir), ['last\n']);
+});
