@@ -10,6 +10,9 @@ export interface OwnAddresses {
   isListener(ip: Ip, port: number): boolean;
 }
 
+/** For questions that are asked away from any gateway. */
+export const nothingOwn: OwnAddresses = { isOwn: () => false, isListener: () => false };
+
 /** An address that may be dialled, and what it is. */
 export interface Dialled {
   readonly ip: Ip;

@@ -2,7 +2,7 @@ import type { DestinationPattern, RuleConfig, SetConfig } from '../config/config
 import { lists } from '../core/address-class.ts';
 import { type Decision, passes } from '../core/decision.ts';
 import { Ip } from '../core/ip.ts';
-import type { OwnAddresses } from './address.ts';
+import { nothingOwn, type OwnAddresses } from './address.ts';
 import type { Policy } from './compile.ts';
 import { decideAddresses, decideName } from './decide.ts';
 import { entriesOf, matchesHost, patternText } from './destination-index.ts';
@@ -30,8 +30,6 @@ export interface RuleExplanation {
   readonly why: string;
 }
 
-const NOTHING_OWN: OwnAddresses = { isOwn: () => false, isListener: () => false };
-
 /**
  * The decision, and why each rule did or did not match. Reads every rule: for people, not for the path of an exchange.
  *
@@ -41,7 +39,7 @@ export function explain(
   policy: Policy,
   question: Question,
   ips: readonly Ip[] = [],
-  own: OwnAddresses = NOTHING_OWN,
+  own: OwnAddresses = nothingOwn,
 ): Explanation {
   const { host } = question.destination;
   const known = host instanceof Ip ? [host] : ips;

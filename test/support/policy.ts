@@ -168,7 +168,7 @@ export function destination(text: string, scheme: Destination['scheme']): Destin
   return { scheme, host, port: port ?? (scheme === 'http' ? 80 : 443) };
 }
 
-export const nothingOwn: OwnAddresses = { isOwn: () => false, isListener: () => false };
+export { nothingOwn } from '../../src/policy/address.ts';
 
 export function owning(ips: readonly string[], listeners: readonly string[] = []): OwnAddresses {
   return {
