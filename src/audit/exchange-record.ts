@@ -41,8 +41,8 @@ export interface RecordedEnd {
 /** What the record of an exchange is written into. */
 export interface Ledger {
   readonly gateway: string;
-  /** Milliseconds since the epoch. */
-  now(): number;
+  /** The time of day: ISO 8601, UTC. */
+  time(): string;
   /** Milliseconds of a clock that nobody sets. */
   elapsed(): number;
   /** Whether an exchange with this first decision is written, or merely counted. */
@@ -103,7 +103,9 @@ export class ExchangeRecord {
     this.#standing = undefined;
     this.#written ??= this.#ledger.admits(decision, this.#principal, this.#conversation.client.ip);
     try {
-      await this.#put(decisionLine(this.id, this.#time(), this.#encodedFacts(), this.#encoded()));
+      await this.#put(
+        decisionLine(this.id, this.#ledger.time(), this.#encodedFacts(), this.#encoded()),
+      );
     } catch (error) {
       if (this.#settings.onFailure === 'allow') return;
       if (error instanceof Refusal) {
@@ -135,7 +137,7 @@ export class ExchangeRecord {
     const detail = this.#trouble?.message;
     const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
     const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
-    void this.#put(outcomeLine(this.id, this.#time(), facts, standing, tls, recorded));
+    void this.#put(outcomeLine(this.id, this.#ledger.time(), facts, standing, tls, recorded));
     const { listener } = this.#conversation;
     const [principal, decision] = [this.#principal, this.#decision];
     this.#ledger.ended({ listener, principal, decision, outcome });
@@ -149,10 +151,6 @@ export class ExchangeRecord {
 
   #mustBeOpen(): void {
     if (this.#ended) throw new TypeError(`the outcome of exchange ${this.id} is on record already`);
-  }
-
-  #time(): string {
-    return new Date(this.#ledger.now()).toISOString();
   }
 
   #encodedFacts(): string {

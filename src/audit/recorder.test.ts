@@ -49,7 +49,7 @@ function makeRecorder(settings: Partial<RecordSettings> = {}) {
   const lines: string[] = [];
   const ends: RecordedEnd[] = [];
   const state = { now: NOON, elapsed: 0, broken: false, suppressed: 0 };
-  const recent = new RecentExchanges(100);
+  const recent = new RecentExchanges();
   const recorder = new Recorder(
     {
       gateway: 'tokyo-1',

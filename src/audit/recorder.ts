@@ -53,7 +53,7 @@ export class Recorder {
     this.#settings = settings;
     this.#ledger = {
       gateway,
-      now,
+      time: makeClock(now),
       elapsed,
       admits: (decision, principal, client) => this.#admits(decision, principal, client),
       write: (id, line) => {
@@ -97,10 +97,10 @@ export class Recorder {
 
   #summarise(): void {
     this.#floodWindow = undefined;
-    const { gateway, now } = this.#options;
-    const time = new Date(now()).toISOString();
+    const { gateway } = this.#options;
+    const time = this.#ledger.time();
     for (const { client, count, ...span } of this.#flood.drain()) {
-      const [from, to] = [new Date(span.from).toISOString(), new Date(span.to).toISOString()];
+      const [from, to] = [isoTime(span.from), isoTime(span.to)];
       void this.#write(
         suppressedLine({ type: 'suppressed', time, gateway, client, count, from, to }),
       );
@@ -119,6 +119,24 @@ export class Recorder {
     }
     return written;
   }
+}
+
+function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+/** Tells the time as text, made anew once a millisecond at most. */
+function makeClock(now: () => number): () => string {
+  let at = Number.NaN;
+  let text = '';
+  return () => {
+    const time = now();
+    if (time !== at) {
+      at = time;
+      text = isoTime(time);
+    }
+    return text;
+  };
 }
 
 const ID_BYTES = 10;

@@ -141,12 +141,3 @@ test('a recent exchange is found without a look at the disk', async (t) => {
   await rm(join(segment(NOON, 1), '..'), { recursive: true });
   assert.partialDeepStrictEqual(await trail.find(id), [{ id, note: 'remembered' }]);
 });
-
-test('the memory of recent exchanges is bounded', () => {
-  const recent = new RecentExchanges(2);
-  for (const id of ['a', 'b', 'a', 'c']) recent.add(id, `${id}\n`);
-  assert.deepEqual(
-    ['a', 'b', 'c'].map((id) => recent.find(id).length),
-    [0, 1, 1],
-  );
-});
