@@ -4,25 +4,29 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { load } from '../src/config/load.ts';
 import { jsonSchema } from '../src/config/schema.ts';
+import { checkExpectations } from '../src/policy/expectations.ts';
+import { compile } from '../src/policy/policy.ts';
 import { ROOT } from './support/sources.ts';
 
 function read(page: string): string {
   return readFileSync(join(ROOT, page), 'utf8');
 }
 
+const NOW = Date.parse('2026-11-01T00:00:00Z');
+
 const configuration = read('docs/configuration.md');
 
 for (const page of ['README.md', 'docs/configuration.md']) {
   const blocks = [...read(page).matchAll(/^```yaml\n(version: 1\n[\s\S]*?)^```/gm)];
   for (const [i, [, text = '']] of blocks.entries()) {
-    test(`configuration ${i + 1} of ${page} loads without a fault`, () => {
+    test(`configuration ${i + 1} of ${page} loads without a fault, and means what it expects`, () => {
       const { config } = load('sekisho.yaml', {
         env: { EXIT_ADDRESS: '10.0.0.9' },
         hostname: 'gateway',
         readFile: () => Buffer.from(text),
         glob: () => [],
       });
-      assert.ok(config.listeners.length > 0);
+      assert.deepEqual(checkExpectations(compile(config), config.expect, NOW), []);
     });
   }
 }

@@ -59,6 +59,8 @@ before(() => {
 
 test('an installed package starts without a compiler', () => {
   assert.match(run(consumer, 'npx', '--no-install', 'sekisho', '--help'), /^Usage: sekisho /);
+  const schema = JSON.parse(run(consumer, 'npx', '--no-install', 'sekisho', 'schema'));
+  assert.equal(schema.title, 'Sekisho configuration');
   assert.ok(!existsSync(join(consumer, 'node_modules', '.bin', 'tsc')));
 });
 
