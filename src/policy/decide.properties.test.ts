@@ -28,6 +28,7 @@ import {
   type PolicyConfig,
   type Question,
 } from './policy.ts';
+import { findRuleProblems } from './problems.ts';
 
 /*
  * The same rules read once more, as plainly as they can be: every rule, every pattern, one after the other.
@@ -343,6 +344,11 @@ const questions = fc
   .map(({ by, host, port, scheme, request }) =>
     question({ by, to: `${host}:${port}`, scheme, ...(request && { request }) }),
   );
+// Nobody else is declared in this world.
+const declaredQuestions = questions.filter(
+  ({ principal: who }) =>
+    who === undefined || who.name === 'q' || (who.name === 'p' && !who.template),
+);
 const ips = fc
   .constantFrom(
     '8.8.8.8',
@@ -413,9 +419,7 @@ describe('whatever the rules', () => {
       }),
     );
     fc.assert(
-      fc.property(unconditional, unconditional, questions, (before, after, q) => {
-        // Nobody else is declared in this world.
-        fc.pre(q.principal === undefined || /^[pq]$/.test(q.principal.name));
+      fc.property(unconditional, unconditional, declaredQuestions, (before, after, q) => {
         const { host } = q.destination;
         const ip = host instanceof Ip ? host : address('1.1.1.1');
         const [one, other] = [worldOf(before), worldOf(after)];
@@ -426,6 +430,39 @@ describe('whatever the rules', () => {
         if (answers[0] !== answers[1]) assert.notDeepEqual(diff(one, other, q.now), []);
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it('a question that ends in a tie is found beforehand', () => {
+    fc.assert(
+      fc.property(rules, declaredQuestions, (list, q) => {
+        const config = worldOf(list);
+        if (decideName(compile(config), q).reason !== 'policy-ambiguous') return;
+        const faults = findRuleProblems(config, q.now).filter(
+          ({ severity }) => severity === 'fault',
+        );
+        assert.ok(faults.some(({ message }) => message.includes('equally specific')));
+      }),
+      RUNS,
+    );
+  });
+
+  it('a rule that is said to change nothing, or never to match, can go', () => {
+    const all = fc.array(ips, { maxLength: 3 });
+    fc.assert(
+      fc.property(rules, declaredQuestions, all, (list, q, resolved) => {
+        const config = worldOf(list);
+        const [problem] = findRuleProblems(config, q.now).filter(
+          ({ severity }) => severity === 'warning',
+        );
+        const rule = /^the rule "(.*?)"/.exec(problem?.message ?? '')?.[1];
+        if (rule === undefined) return;
+        const without = worldOf(list.filter(({ name }) => name !== rule));
+        const [before, after] = [config, without].map((each) => decideAll(each, q, resolved));
+        assert.equal(after?.effect, before?.effect, rule);
+        assert.deepEqual(after?.settings, before?.settings, rule);
+      }),
+      RUNS,
     );
   });
 

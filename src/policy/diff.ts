@@ -1,5 +1,6 @@
 import type { PortRange } from '../config/config.ts';
 import { type Decision, passes } from '../core/decision.ts';
+import { compareText } from '../core/diagnostic.ts';
 import { nothingOwn } from './address.ts';
 import { type CallerClass, callersOf, classify, declares } from './callers.ts';
 import { everything, type RuleIn, rulesOfBoth } from './changed-rules.ts';
@@ -194,9 +195,4 @@ function* withApexes(told: ReadonlyMap<string, Difference>): Generator<Differenc
 
 function byPrincipal(a: Difference, b: Difference): number {
   return compareText(a.principal, b.principal) || compareText(a.destination, b.destination);
-}
-
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

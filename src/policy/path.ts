@@ -97,3 +97,44 @@ function enter(tokens: readonly number[], states: Uint8Array, at: number): void 
     if (i === tokens.length || (tokens[i] as number) >= 0) return;
   }
 }
+
+/** A path that both globs match, or undefined when there is none. `x` stands where any character may. */
+export function commonPath(a: string, b: string): string | undefined {
+  const dead = new Set<number>();
+  const search = (i: number, j: number): string | undefined => {
+    if (i === a.length && j === b.length) return '';
+    const key = i * (b.length + 1) + j;
+    if (dead.has(key)) return undefined;
+    for (const [char, di, dj] of stepsTogether(a, i, b, j)) {
+      const rest = search(i + di, j + dj);
+      if (rest !== undefined) return char + rest;
+    }
+    dead.add(key);
+    return undefined;
+  };
+  return search(0, 0);
+}
+
+type Step = readonly [char: string, inA: number, inB: number];
+
+/** Ways to go on in both globs: ending a wildcard, or one character that both take. */
+function stepsTogether(a: string, i: number, b: string, j: number): Step[] {
+  const [wildA, wildB] = [wildcardAt(a, i), wildcardAt(b, j)];
+  if (wildA === 0 && wildB === 0) {
+    return a[i] === b[j] && i < a.length ? [[a[i] as string, 1, 1]] : [];
+  }
+  const steps: Step[] = [];
+  if (wildA > 0) steps.push(['', wildA, 0]);
+  if (wildB > 0) steps.push(['', 0, wildB]);
+  if (wildA > 0 && wildB === 0 && j < b.length && (wildA > 1 || b[j] !== '/'))
+    steps.push([b[j] as string, 0, 1]);
+  if (wildB > 0 && wildA === 0 && i < a.length && (wildB > 1 || a[i] !== '/'))
+    steps.push([a[i] as string, 1, 0]);
+  return steps;
+}
+
+/** The length of the wildcard that stands there: 2 for one that crosses segments, 0 for none. */
+function wildcardAt(glob: string, at: number): number {
+  if (glob[at] !== '*') return 0;
+  return glob[at + 1] === '*' ? 2 : 1;
+}

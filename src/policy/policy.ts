@@ -7,4 +7,7 @@ export {
   decideAddresses,
   decideName,
 } from './decide.ts';
+export { type Difference, diff } from './diff.ts';
+export { type Explanation, explain, type RuleExplanation } from './explain.ts';
+export { findRuleProblems } from './problems.ts';
 export type { Question } from './question.ts';

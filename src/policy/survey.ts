@@ -56,9 +56,9 @@ export class Survey {
       : (['http'] as const)) {
       const plain =
         scheme === 'http' ? { text: '', value: { method: 'GET', path: '/' } } : undefined;
-      for (const host of this.#hosts(rule, config)) {
+      for (const host of this.hosts(rule, config)) {
         for (const address of this.#addresses(rule, config, host)) {
-          for (const ports of this.#ports(rule, scheme)) {
+          for (const ports of this.ports(rule, scheme)) {
             for (const request of requests ?? [plain])
               yield { host, scheme, ports, request, address };
           }
@@ -67,7 +67,8 @@ export class Survey {
     }
   }
 
-  #hosts(rule: RuleConfig, config: PolicyConfig): HostPoint[] {
+  /** Where the rule applies. */
+  hosts(rule: RuleConfig, config: PolicyConfig): HostPoint[] {
     const own = entriesIn(rule, config);
     const inside = new Set(own.flatMap((entry) => this.#inside.get(keyOf(entry)) ?? [entry]));
     if (rule.effect === 'deny') {
@@ -100,7 +101,7 @@ export class Survey {
     return candidates.find(isUnlisted) ?? (candidates[0] as Ip);
   }
 
-  #ports(rule: RuleConfig, scheme: Scheme): PortRange[] {
+  ports(rule: RuleConfig, scheme: Scheme): PortRange[] {
     if (rule.ports === undefined && rule.effect === 'allow') {
       const port = scheme === 'http' ? 80 : 443;
       return [{ first: port, last: port }];
