@@ -33,7 +33,7 @@ export interface Decision {
 }
 
 /** Whether the exchange goes on. */
-export function passes(decision: Decision): boolean {
+export function passes(decision: Pick<Decision, 'effect' | 'mode'>): boolean {
   return decision.effect === 'allow' || decision.mode === 'report';
 }
 
