@@ -1,11 +1,18 @@
 import { Command, CommanderError } from 'commander';
 import { SekishoError } from '../core/errors.ts';
-
-/** Every command's exit code: done, refused or found, wrong usage. */
-export const EXIT = { done: 0, found: 1, usage: 2 } as const;
+import { checkCommand } from './check.ts';
+import { diffCommand } from './diff.ts';
+import { EXIT } from './exit-codes.ts';
+import { explainCommand } from './explain.ts';
+import { schemaCommand } from './schema.ts';
 
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
-const COMMANDS: readonly (() => Command)[] = [];
+const COMMANDS: readonly (() => Command)[] = [
+  checkCommand,
+  diffCommand,
+  explainCommand,
+  schemaCommand,
+];
 
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('sekisho')

@@ -1,4 +1,4 @@
-import { type Diagnostic, Fault, positionText, quote } from '../core/diagnostic.ts';
+import { type Diagnostic, Fault, quote } from '../core/diagnostic.ts';
 import type { Bind, Config } from './config.ts';
 import type { Merged } from './merge.ts';
 import type { Path } from './yaml-document.ts';
@@ -16,15 +16,15 @@ export function checkBinds(config: Config, merged: Merged, faults: Diagnostic[])
       seen.set(text, path);
       continue;
     }
-    const message = `${quote(text)} is also bound at ${positionText(merged.at(first))}`;
+    const message = `${quote(text)} is also bound by ${first.slice(0, -1).join('.')}`;
     faults.push(new Fault(message, 'give each its own port').at(merged.at(path)));
   }
 }
 
 function allBinds({ admin, gateway, listeners }: Config): { bind: Bind; path: Path }[] {
   return [
-    { bind: admin.bind, path: ['admin', 'bind'] },
-    ...(gateway.health ? [{ bind: gateway.health, path: ['gateway', 'health'] }] : []),
+    { bind: admin.bind, path: ['admin', 'bind', 0] },
+    ...(gateway.health ? [{ bind: gateway.health, path: ['gateway', 'health', 0] }] : []),
     ...listeners.flatMap(({ name, bind: binds }) =>
       binds.map((bind, i) => ({ bind, path: ['listeners', name, 'bind', i] })),
     ),

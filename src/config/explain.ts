@@ -26,8 +26,10 @@ export function explain(issues: readonly Issue[], located: Located): Diagnostic[
 /** A missing key is told where its map begins, a key that must not be there at the key. */
 function placeOf(issue: Issue, path: Path, located: Located): Position {
   if (isMissing(located.data, path)) return located.at(path.slice(0, -1), 'key');
-  const refused = issue.code === 'invalid_type' && issue.expected === 'never';
-  return located.at(path, refused ? 'key' : 'value');
+  const isKey =
+    (issue.code === 'invalid_type' && issue.expected === 'never') ||
+    (issue.code === 'custom' && issue.params?.part === 'key');
+  return located.at(path, isKey ? 'key' : 'value');
 }
 
 interface Placed {

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { ConfigError, type Diagnostic } from '../core/diagnostic.ts';
+import { ConfigError, type Diagnostic, sortDiagnostics } from '../core/diagnostic.ts';
 import { toAdmin } from './admin.ts';
 import { toAudit } from './audit.ts';
 import { checkBinds } from './binds.ts';
@@ -26,7 +26,7 @@ export interface Loaded {
   readonly config: Config;
   /** `sha256:…` of the policy; the same on every gateway that has this policy. */
   readonly digest: string;
-  /** The text of every file that was read, by path: the configuration's own and the lists of hosts, never secrets. */
+  /** The text of every file that was read, by path: the configuration's own and the lists of hosts. */
   readonly files: ReadonlyMap<string, string>;
   readonly warnings: readonly Diagnostic[];
 }
@@ -61,7 +61,7 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
     config,
     digest: digestPolicy(config, resolve(dirname(file))),
     files: reader.texts,
-    warnings: findWarnings(config, merged, names, around.now),
+    warnings: sortDiagnostics(findWarnings(config, merged, names, around.now)),
   };
 }
 

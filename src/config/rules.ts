@@ -66,8 +66,8 @@ function ruleSchema(names: Names) {
     users: notYet('users'),
     databases: notYet('databases'),
   }).superRefine((rule, context) => {
-    for (const { key, error } of effectFaults(rule)) {
-      context.addIssue({ code: 'custom', path: key === undefined ? [] : [key], message: error });
+    for (const { path, message } of effectFaults(rule)) {
+      context.addIssue({ code: 'custom', path, message, params: { part: 'key' } });
     }
   }, ALWAYS);
 }
@@ -75,23 +75,24 @@ function ruleSchema(names: Names) {
 const ONLY_ALLOW = ['addresses', 'tls', 'via'] as const;
 const ONLY_DENY = ['except', 'report'] as const;
 
-function effectFaults(rule: Readonly<Record<string, unknown>>): { key?: string; error: string }[] {
+function effectFaults(
+  rule: Readonly<Record<string, unknown>>,
+): { path: string[]; message: string }[] {
   const allows = rule.allow !== undefined;
   if (allows === (rule.deny !== undefined)) {
     const message = allows
       ? 'a rule cannot both allow and deny'
       : 'the rule neither allows nor denies';
-    return [{ error: says(message, 'write allow: [ … ] or deny: [ … ]') }];
+    return [{ path: [], message: says(message, 'write allow: [ … ] or deny: [ … ]') }];
   }
-  const [misplaced, remedy] = allows
-    ? [ONLY_DENY, 'remove it, or make this a deny']
-    : [ONLY_ALLOW, 'remove it, or make this an allow'];
-  return misplaced
+  const effect = allows ? 'an allow' : 'a deny';
+  const remedy = `remove it, or make this ${allows ? 'a deny' : 'an allow'}`;
+  return (allows ? ONLY_DENY : ONLY_ALLOW)
     .filter((key) => rule[key] !== undefined)
-    .map((key) => {
-      const effect = allows ? 'an allow' : 'a deny';
-      return { key, error: says(`${quote(key)} has no meaning in ${effect}`, remedy) };
-    });
+    .map((key) => ({
+      path: [key],
+      message: says(`${quote(key)} has no meaning in ${effect}`, remedy),
+    }));
 }
 
 export function rulesSchema(names: Names) {

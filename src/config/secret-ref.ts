@@ -44,5 +44,7 @@ export function toSecretRef(
 ): SecretRef {
   if ('env' in written) return { from: 'env', variable: written.env, at };
   if ('file' in written) return { from: 'file', path: resolve(base, written.file), at };
-  return { from: 'literal', value: written.literal, at };
+  const ref = { from: 'literal', value: written.literal, at } as const;
+  // What prints a configuration by accident does not print this.
+  return Object.defineProperty(ref, 'value', { enumerable: false });
 }

@@ -33,7 +33,7 @@ export function parseHostFile(
   const entries: SetEntry[] = [];
   const faults: Diagnostic[] = [];
   text.split('\n').forEach((row, i) => {
-    const content = row.replace(/(?:^|\s)#.*$/, '').trimEnd();
+    const content = row.trimEnd().replace(/(?:^|\s+)#.*$/, '');
     const host = content.trimStart();
     if (host === '') return;
     try {

@@ -10,7 +10,7 @@ import {
 } from 'yaml';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Position } from './config.ts';
-import { findTextTraps, toData } from './yaml-traps.ts';
+import { findTextTraps, keyText, toData } from './yaml-traps.ts';
 
 /** Keys and indexes from the top of a document to a value. */
 export type Path = readonly PropertyKey[];
@@ -57,7 +57,7 @@ export function parseYaml(file: string, text: string): ParsedYaml {
     faults.push({ severity: 'fault', at: at(offset), message, remedy });
   };
   if (findTextTraps(text, parsed, report)) return { document: undefined, faults };
-  const data = toData(parsed.contents, report);
+  const data = toData(parsed.contents, text, report);
   return { document: new Located(file, data, parsed.contents, at), faults };
 }
 
@@ -113,7 +113,9 @@ class Located implements YamlDocument {
     const known = this.pairs.get(map);
     if (known !== undefined) return known;
     const index = new Map<string, Pair>();
-    for (const pair of map.items) if (isScalar(pair.key)) index.set(String(pair.key.value), pair);
+    for (const pair of map.items) {
+      if (isScalar(pair.key)) index.set(keyText(pair.key), pair);
+    }
     this.pairs.set(map, index);
     return index;
   }

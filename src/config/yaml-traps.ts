@@ -58,10 +58,10 @@ const SYNTAX: Readonly<Record<string, readonly [message: string, remedy: string]
 };
 
 function syntaxFault({ code, pos }: YAMLError, text: string): readonly [string, string] {
-  // `[::]:3128` is read as a list with something behind it.
-  const line = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1, pos[1]);
-  if (code === 'UNEXPECTED_TOKEN' && /\[[0-9a-f:.]*:[0-9a-f:.]*\]:\d+$/i.test(line))
-    return BRACKETS;
+  const end = text.indexOf('\n', pos[0]);
+  const line = text.slice(text.lastIndexOf('\n', pos[0] - 1) + 1, end < 0 ? text.length : end);
+  // Whatever the parser stumbled over, a bare `[::]:3128` on the line is why.
+  if (/(?<!["'])\[[0-9a-f:.]*:[0-9a-f:.]*\]:\d/i.test(line)) return BRACKETS;
   return SYNTAX[code] ?? ['this is no valid YAML', 'compare it with the lines around'];
 }
 
@@ -71,7 +71,7 @@ const BRACKETS = [
 ] as const;
 
 /** Plain data of a node: maps as objects, lists as arrays. Traps are reported and read as their author meant them. */
-export function toData(node: unknown, report: Report): unknown {
+export function toData(node: unknown, text: string, report: Report): unknown {
   if (isAlias(node)) {
     report(
       offset(node),
@@ -81,19 +81,31 @@ export function toData(node: unknown, report: Report): unknown {
     return `*${node.source}`;
   }
   if (!isMap(node) && !isSeq(node) && !isScalar(node)) return null;
-  checkProperties(node, report);
-  if (isMap(node)) return mapData(node, report);
-  if (isSeq(node)) return node.items.map((item) => toData(item, report));
+  checkProperties(node, text, report);
+  if (isMap(node)) return mapData(node, text, report);
+  if (isSeq(node)) return node.items.map((item) => toData(item, text, report));
   checkWord(node, report);
   return node.value;
 }
 
-function checkProperties(node: Node & { anchor?: string | undefined }, report: Report): void {
+function checkProperties(
+  node: Node & { anchor?: string | undefined },
+  text: string,
+  report: Report,
+): void {
+  // They stand before the node, which begins behind them.
+  const before = text.slice(Math.max(0, offset(node) - 200), offset(node));
+  const place = (property: RegExp) => {
+    const found = before.search(property);
+    return found < 0 ? offset(node) : offset(node) - before.length + found;
+  };
   if (node.anchor !== undefined) {
-    report(offset(node), 'YAML anchors are refused', 'write the value where it is needed');
+    const at = place(/&\S+\s+(?:!\S*\s+)?$/);
+    report(at, 'YAML anchors are refused', 'write the value where it is needed');
   }
   if (node.tag !== undefined) {
-    report(offset(node), 'YAML tags are refused', 'remove the tag; quotes make a value text');
+    const at = place(/!\S*\s+(?:&\S+\s+)?$/);
+    report(at, 'YAML tags are refused', 'remove the tag; quotes make a value text');
   }
 }
 
@@ -107,14 +119,14 @@ function checkWord(node: Scalar, report: Report): void {
   );
 }
 
-function mapData(map: YAMLMap, report: Report): unknown {
+function mapData(map: YAMLMap, text: string, report: Report): unknown {
   if (isBareIpv6(map)) {
     report(offset(map), ...BRACKETS);
-    return '[::]';
+    return '::';
   }
   const data: Record<string, unknown> = {};
   for (const pair of map.items) {
-    const key = keyOf(pair, report);
+    const key = keyOf(pair, text, report);
     if (key === undefined) continue;
     if (Object.hasOwn(data, key)) {
       report(
@@ -126,7 +138,7 @@ function mapData(map: YAMLMap, report: Report): unknown {
     }
     const glued = map.flow === true ? splitGlued(pair) : undefined;
     if (glued === undefined) {
-      data[key] = toData(pair.value, report);
+      data[key] = toData(pair.value, text, report);
       continue;
     }
     // Only what stands before the colon is told: behind it there may be a secret.
@@ -141,14 +153,14 @@ function mapData(map: YAMLMap, report: Report): unknown {
 }
 
 /** The key of a pair where it can be one. */
-function keyOf(pair: Pair, report: Report): string | undefined {
+function keyOf(pair: Pair, text: string, report: Report): string | undefined {
   const key = pair.key;
   if (!isScalar(key)) {
-    if (isAlias(key)) toData(key, report);
+    if (isAlias(key)) toData(key, text, report);
     else report(offset(key), 'a list or a map cannot be a key', 'write the key as text');
     return undefined;
   }
-  checkProperties(key, report);
+  checkProperties(key, text, report);
   checkWord(key, report);
   if (key.value === '<<') {
     report(offset(key), 'YAML merge keys are refused', 'write the values where they are needed');
@@ -160,13 +172,18 @@ function keyOf(pair: Pair, report: Report): string | undefined {
       `the key ${key.source ?? ''} is not text`,
       `put it in quotes: "${key.source ?? ''}"`,
     );
-    return key.source;
+    return keyText(key);
   }
   if (key.value === '__proto__') {
     report(offset(key), '"__proto__" cannot be a key', 'choose another name');
     return undefined;
   }
   return key.value;
+}
+
+/** A key as it is written: `012` stays what it is. */
+export function keyText({ value, source }: Scalar): string {
+  return typeof value === 'string' ? value : (source ?? '');
 }
 
 function splitGlued({ key, value }: Pair): [string, string] | undefined {

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { ROOT } from '../../test/support/sources.ts';
+
+const GOOD = `version: 1
+principals: { app: { identify: [{ bearer: { token: { env: TOKEN } } }] } }
+rules: [{ name: r, allow: [app], to: [a.example, .com] }]
+expect: [{ principal: app, to: "a.example:443", decision: allow }]
+`;
+
+function sekisho(t: TestContext, yaml: string, args: readonly string[], env = {}) {
+  const cwd = mkdtempSync(join(tmpdir(), 'sekisho-check-'));
+  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  writeFileSync(join(cwd, 'sekisho.yaml'), yaml);
+  const executable = join(ROOT, 'bin', 'sekisho.js');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [executable, ...args], {
+    cwd,
+    env: { PATH: process.env.PATH, ...env },
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+const WARNING =
+  'sekisho.yaml:3:50: warning: ".com" is a public suffix, where everybody can have a host; name the hosts that are meant\n';
+
+test('a configuration without faults exits 0, with its warnings and a closing line', (t) => {
+  const { status, stdout } = sekisho(t, GOOD, ['check'], { TOKEN: 'x' });
+  assert.equal(
+    stdout.replace(/[0-9a-f]{64}/, 'DIGEST'),
+    `${WARNING}sekisho.yaml: 0 faults, 1 warning, 1 of 1 expectation hold, policy sha256:DIGEST\n`,
+  );
+  assert.equal(status, 0);
+});
+
+test('a fault exits 1 and says where', (t) => {
+  const { status, stdout } = sekisho(t, GOOD.replace('allow: [app]', 'allow: [ap]'), ['check']);
+  assert.equal(
+    stdout,
+    'sekisho.yaml:3:28: no principal or group is called "ap"; define it under principals or groups\n' +
+      'sekisho.yaml: 1 fault, 0 warnings\n',
+  );
+  assert.equal(status, 1);
+});
+
+test('a secret that cannot be read is a fault, unless nobody asks', (t) => {
+  const asked = sekisho(t, GOOD, ['check']);
+  assert.match(asked.stdout, /^sekisho\.yaml:2:52: the secret env TOKEN is missing; /);
+  assert.equal(asked.status, 1);
+  assert.equal(sekisho(t, GOOD, ['check', '--no-secrets']).status, 0);
+});
+
+test('an expectation that does not hold exits 1', (t) => {
+  const broken = GOOD.replace('decision: allow', 'decision: deny');
+  const { status, stdout } = sekisho(t, broken, ['check', '--no-secrets']);
+  assert.match(stdout, /^sekisho\.yaml:4:10: "a\.example:443" is allowed for "app", by rule "r"/);
+  assert.match(stdout, /1 fault, 1 warning, 0 of 1 expectation hold/);
+  assert.equal(status, 1);
+});
+
+test('--json prints one object with everything', (t) => {
+  const { status, stdout } = sekisho(t, GOOD, ['check', '--json', '--no-secrets']);
+  const { digest, ...report } = JSON.parse(stdout);
+  assert.match(digest, /^sha256:/);
+  assert.deepEqual(report, {
+    ok: true,
+    faults: [],
+    warnings: [
+      {
+        severity: 'warning',
+        at: { file: 'sekisho.yaml', line: 3, column: 50 },
+        message: '".com" is a public suffix, where everybody can have a host',
+        remedy: 'name the hosts that are meant',
+      },
+    ],
+    expectations: { total: 1, failed: 0 },
+  });
+  assert.equal(status, 0);
+});
+
+test('a file that is not there exits 1, wrong usage exits 2', (t) => {
+  const missing = sekisho(t, GOOD, ['check', '-c', 'other.yaml']);
+  assert.match(missing.stdout, /^other\.yaml:1:1: "other\.yaml" does not exist; /);
+  assert.equal(missing.status, 1);
+  assert.equal(sekisho(t, GOOD, ['check', '--what']).status, 2);
+});
+
+test('schema prints a JSON Schema that names every section and closes every map', (t) => {
+  const { status, stdout } = sekisho(t, GOOD, ['schema']);
+  const schema = JSON.parse(stdout);
+  assert.equal(status, 0);
+  assert.equal(schema.additionalProperties, false);
+  for (const section of ['gateway', 'listeners', 'principals', 'rules', 'exits', 'audit']) {
+    assert.ok(section in schema.properties, section);
+  }
+  assert.equal(schema.properties.rules.items.additionalProperties, false);
+  assert.equal(schema.properties.gateway.properties.drain.properties.notice.default, '5s');
+});

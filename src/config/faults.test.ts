@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { faultsOf } from '../../test/support/config.ts';
+
+/** YAML below `version: 1` with a § before each place that is at fault, and what is told of these places. */
+type Row = readonly [yaml: string, ...faults: string[]];
+
+const PRINCIPAL = 'principals: { app: { identify: [{ bearer: { token: { env: T } } }] } }\n';
+const rule = (more: string) =>
+  `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [a.example], ${more} }]`;
+const listener = (more: string) =>
+  `listeners: { l: { type: forward-proxy, bind: "127.0.0.1:0", ${more} } }`;
+const identify = (entry: string) => `principals: { app: { identify: [${entry}] } }`;
+const to = (entry: string) => `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [${entry}] }]`;
+
+const refuses = (what: string) =>
+  `this version does not enforce "${what}" yet and therefore refuses it; remove it`;
+
+const TABLE: Readonly<Record<string, readonly Row[]>> = {
+  'keys that nobody knows': [
+    ['§gatewey: {}', 'the key "gatewey" is unknown; did you mean "gateway"?'],
+    ['gateway: { §nmae: x }', 'the key "nmae" is unknown; did you mean "name"?'],
+    ['networks: { §mine: [] }', 'the key "mine" is unknown; known here: owned'],
+    [rule('§adresses: [10.0.0.1]'), 'the key "adresses" is unknown; did you mean "addresses"?'],
+  ],
+  'what the language has and this version does not enforce': [
+    ['§identity: {}', refuses('identity')],
+    ['§credentials: { a: {} }', refuses('credentials')],
+    ['§intercept: {}', refuses('intercept')],
+    ['§databases: {}', refuses('databases')],
+    ['§ingress: {}', refuses('ingress')],
+    ['§ranges: {}', refuses('ranges')],
+    ['§stores: {}', refuses('stores')],
+    ['gateway: { workers: §4 }', refuses('workers: 4')],
+    ['listeners: { l: { type: §mysql, bind: "127.0.0.1:1" } }', refuses('mysql')],
+    [listener('§tls: {}'), refuses('tls')],
+    [identify('{ §awsIam: { role: r } }'), refuses('awsIam')],
+    [
+      identify('{ §oidc: {}, §clientCertificate: {} }'),
+      refuses('oidc'),
+      refuses('clientCertificate'),
+    ],
+    [identify('{ bearer: { token: { §ssm: /a } } }'), refuses('ssm')],
+    [
+      'principals: { §"fn-{name}": { identify: [{ bearer: { token: { env: T } } }] } }',
+      refuses('fn-{name}'),
+    ],
+    ['sets: { s: { §ranges: {} } }', refuses('ranges')],
+    [rule('§with: c'), refuses('with')],
+    [rule('§intercept: true'), refuses('intercept')],
+    [rule('§users: [a]'), refuses('users')],
+    [rule('§databases: [a]'), refuses('databases')],
+    [to('§"database:orders"'), refuses('database:')],
+    ['exits: { e: { §parentProxy: {} } }', refuses('parentProxy')],
+    ['audit: { §checkpoint: {}, §also: [] }', refuses('checkpoint'), refuses('also')],
+  ],
+  'values of another kind': [
+    [
+      'gateway: { contact: §012345678901 }',
+      '"contact" must be text, and 012345678901 without quotes is a number; write "012345678901"',
+    ],
+    [
+      'gateway: { contact: §true }',
+      '"contact" must be text, and true without quotes is a boolean; write "true"',
+    ],
+    ['§gateway:', '"gateway" has no value; give it one, or remove the key'],
+    ['§rules: {}', '"rules" must be a list, not a map; write a list'],
+    [listener('from: §10.0.0.0/8'), '"from" must be a list, not text; put it in brackets: [ … ]'],
+    [listener('§from:'), '"from" has no value; give it one, or remove the key'],
+    [listener('from: §[]'), 'this list is empty; give it an entry, or remove the key'],
+    [identify('{ §bearer: {} }'), '"token" is missing; add it'],
+    ['rules: [§x]', 'an entry of "rules" must be a map, not text; write key: value pairs'],
+    ['enforcement: §off', '"off" is none of its values; write enforce or report'],
+    [
+      rule('§report: §§yes'),
+      '"report" has no meaning in an allow; remove it, or make this a deny',
+      '"report" must be true or false, not text; write true or false',
+      'an unquoted yes is text to some YAML readers and a boolean to others; write true or false, or "yes" in quotes where text is meant',
+    ],
+  ],
+  'units, dates and ports': [
+    [
+      'gateway: { drain: { notice: §5 } }',
+      '"5" is not a duration; write a number and ms, s, m, h or d: 30s',
+    ],
+    [
+      listener('timeouts: { idle: §30d }'),
+      '"30d" is longer than a timer can wait; write 24d or less',
+    ],
+    [
+      listener('timeouts: { idle: §0s }'),
+      '"0s" would cut everything off at once; write more than 0',
+    ],
+    [
+      listener('limits: { head: §64KB }'),
+      '"64KB" is not a size; write a number and B, KiB, MiB or GiB: 64KiB',
+    ],
+    [
+      listener('limits: { head: §1B }'),
+      'this is no workable limit for a request head; write 1KiB to 1MiB',
+    ],
+    [listener('limits: { perClient: §0 }'), 'this limit would let nothing in; write 1 or more'],
+    ['audit: { keep: §0d }', 'this would keep no record at all; write how long to keep them: 400d'],
+    [rule('expires: §2027-02-30'), '"2027-02-30" is not a date; write year-month-day: 2027-03-31'],
+    [
+      rule('ports: [§0, §"9-8", §65536]'),
+      '"0" is not a port; write one from 1 to 65535, or a range in quotes: "8000-8999"',
+      '"9-8" is not a port; write one from 1 to 65535, or a range in quotes: "8000-8999"',
+      '"65536" is not a port; write one from 1 to 65535, or a range in quotes: "8000-8999"',
+    ],
+  ],
+  'addresses and networks': [
+    [
+      'networks: { owned: [§10.0.0.1/8] }',
+      '"10.0.0.1/8" has bits set beyond its prefix; write 10.0.0.0/8 for the network, or the address alone',
+    ],
+    [
+      'networks: { owned: [§"2001:db8:0:1::/33"] }',
+      '"2001:db8:0:1::/33" has bits set beyond its prefix; write 2001:db8::/33 for the network, or the address alone',
+    ],
+    [
+      'networks: { owned: [§10.0.0.0/33] }',
+      '"10.0.0.0/33" is not an address or network; write 10.0.5.0/24 or 10.0.5.7',
+    ],
+    [
+      'admin: { bind: §"localhost:80" }',
+      '"localhost:80" is not an address and a port; write 127.0.0.1:3128 or "[::]:3128"',
+    ],
+    [
+      'admin: { bind: §3128 }',
+      '"3128" is not an address and a port; write 127.0.0.1:3128, or 0.0.0.0:3128 for every address',
+    ],
+    [
+      'admin: { bind: §"127.0.0.1:65536" }',
+      '"127.0.0.1:65536" is not an address and a port; write 127.0.0.1:3128 or "[::]:3128"',
+    ],
+    [
+      'gateway: { resolvers: [§"dns.example:53"] }',
+      '"dns.example:53" is not a resolver; write its address and port: "10.0.0.2:53"',
+    ],
+    [
+      'gateway: { health: §127.0.0.1:9090 }',
+      '"127.0.0.1:9090" is also bound by admin.bind; give each its own port',
+    ],
+    [
+      'exits: { e: { localAddress: { env: §NOPE } } }',
+      'the environment has no "NOPE"; set it to an address of this host',
+    ],
+    [
+      'exits: { e: { localAddress: §a.example } }',
+      '"a.example" is not an address; write one IP address, without port',
+    ],
+    ['exits: { e: §{} }', 'an exit without localAddress leads nowhere; write localAddress'],
+  ],
+  destinations: [
+    [to('§saas'), 'no set is called "saas"; a one-label host ends in a dot: "saas."'],
+    [
+      `sets: { saas: { hosts: [a.example] } }\n${PRINCIPAL}rules: [{ name: r, allow: [app], to: [§sass] }]`,
+      'no set is called "sass"; did you mean "saas"? Otherwise a one-label host ends in a dot: "sass."',
+    ],
+    [
+      to('§"https://a.example/x"'),
+      '"https://a.example/x" is a URL; write its host alone; paths go under paths',
+    ],
+    [to('§"a.example:8443"'), '"a.example:8443" names a port; write a.example, and ports: [8443]'],
+    [
+      to('§"a.*.example"'),
+      '"a.*.example" has a * where none can stand; write .host for it and all below, or "*.host" for what is below',
+    ],
+    [to('§"[2001:db8::1]"'), '"[2001:db8::1]" has brackets; write an IPv6 address without them'],
+    [to('§010.0.0.1'), '"010.0.0.1" is not an address or network; write 10.0.5.0/24 or 10.0.5.7'],
+    [
+      to('§a..example'),
+      '"a..example" is not a host: the host has an empty label; write host, .host, "*.host", an address, a network or a set',
+    ],
+    [
+      to('§"\\u001b[2J.example"'),
+      '"\\u001b[2J.example" is not a host: the host has a character that no DNS name has; write host, .host, "*.host", an address, a network or a set',
+    ],
+    [
+      'sets: { s: { hosts: [§other] } }',
+      'a set cannot hold "other", which would be another set; a one-label host ends in a dot: "other."',
+    ],
+    ['sets: { s: { hosts: [§"*"] } }', 'a set cannot hold "*"; write "*" in the rule instead'],
+    [
+      'sets: { s: §{} }',
+      'a set without hosts and addresses holds nothing; write hosts or addresses',
+    ],
+    [
+      'sets: { s: { hosts: { file: §none } } }',
+      '"none" does not exist; create it, or correct the path',
+    ],
+    [
+      'sets: { s: { hosts: [a.example] } }\nlisteners: { l: { type: forward-proxy, bind: "127.0.0.1:0", from: [§s] } }',
+      'the set "s" has no addresses; name a set that has some',
+    ],
+  ],
+  'who callers are': [
+    [
+      identify('§{}'),
+      'an entry without keys would recognise everybody; write header, basic, bearer or clientAddress',
+    ],
+    [
+      identify('{ header: { name: §Host, value: { env: A } } }'),
+      'the header "Host" cannot tell who a client is; choose a header of your own; for Proxy-Authorization write basic or bearer',
+    ],
+    [
+      identify('{ header: { name: §"X Y", value: { env: A } } }'),
+      '"X Y" is not a header name; write a name such as X-Workload',
+    ],
+    [
+      identify('{ basic: { username: §"a:b", password: { env: A } } }'),
+      '"a:b" is not a user name; leave out colons and control characters',
+    ],
+    [
+      identify('§{ basic: { username: a, password: { env: A } }, bearer: { token: { env: B } } }'),
+      'basic and bearer are read from one header, so both can never hold; make them two entries',
+    ],
+    [
+      'principals: { app: { identify: §[] } }',
+      'this list is empty; give it an entry, or remove the key',
+    ],
+    [
+      `${PRINCIPAL}groups: { §app: [] }`,
+      '"app" is also a principal, at sekisho.yaml:2:15; give one of the two another name',
+    ],
+    ['groups: { §anonymous: [] }', '"anonymous" is a reserved word; choose another name'],
+    [
+      'sets: { §a.b: { hosts: [a.example] } }',
+      '"a.b" is not a name; use letters, digits, "-" and "_", and begin with a letter',
+    ],
+    [
+      `${PRINCIPAL}groups: { g: [§ap, §"*", §"x-*"] }`,
+      'no principal or group is called "ap"; define it under principals or groups',
+      'a group cannot hold "*"; write "*" in the rule instead',
+      '"x-*" matches no principal; correct it or remove it',
+    ],
+    [
+      'groups: { a: [b], §b: [c], c: [b], §d: [d] }',
+      'the groups hold one another: "b" > "c" > "b"; take one out of another',
+      'the groups hold one another: "d" > "d"; take one out of another',
+    ],
+  ],
+  secrets: [
+    [
+      identify('{ bearer: { token: §hunter2 } }'),
+      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
+    ],
+    [
+      identify('{ bearer: { token: { literal: §31337 } } }'),
+      'a literal secret must be text; put it in quotes',
+    ],
+    [
+      identify('{ bearer: { token: §{} } }'),
+      'a secret has exactly one source; write one of env, file and literal',
+    ],
+    [
+      identify('{ bearer: { token: §{ env: A, file: b } } }'),
+      'a secret has exactly one source; write one of env, file and literal',
+    ],
+    [
+      identify('{ bearer: { token: {§literal:hunter2} } }'),
+      '"{literal:…}" without a space after the colon is one key without a value; write { literal: … }',
+    ],
+  ],
+  rules: [
+    [
+      `${PRINCIPAL}rules: [{ name: r, allow: [§apps, §"ap*"], to: [a.example] }]`,
+      'no principal or group is called "apps"; did you mean "app"? Otherwise define it under principals or groups',
+      '"ap*" is a glob, which a rule cannot hold; make a group of it and name the group',
+    ],
+    [
+      `${PRINCIPAL}rules: [§{ name: r, to: [a.example] }]`,
+      'the rule neither allows nor denies; write allow: [ … ] or deny: [ … ]',
+    ],
+    [
+      `${PRINCIPAL}rules: [§{ name: r, allow: [app], to: [a.example], deny: [app] }]`,
+      'a rule cannot both allow and deny; write allow: [ … ] or deny: [ … ]',
+    ],
+    [rule('§except: [app]'), '"except" has no meaning in an allow; remove it, or make this a deny'],
+    [
+      `${PRINCIPAL}rules: [{ name: r, deny: [app], to: [a.example], §tls: off, except: [§"*"] }]`,
+      '"tls" has no meaning in a deny; remove it, or make this an allow',
+      '"*" in except would make the rule void; name principals or groups',
+    ],
+    [
+      `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [a.example] }, { name: §r, deny: [app], to: [b.example] }]`,
+      'the rule name "r" is also at sekisho.yaml:3:17; give each rule a name of its own',
+    ],
+    [rule('methods: [§get]'), '"get" is not a method; write it in capitals: GET'],
+    [
+      rule('paths: [§a, §"/a?b"]'),
+      '"a" is not a path; begin with "/", as it is sent (percent-encoded), without query',
+      '"/a?b" is not a path; begin with "/", as it is sent (percent-encoded), without query',
+    ],
+    [rule('via: §fixed'), 'no exit is called "fixed"; define it under exits'],
+    [
+      'expect: [{ principal: §app, to: §a.example, decision: allow }]',
+      'no principal or group is called "app"; define it under principals or groups',
+      '"a.example" names no port; write "host:port", such as "api.example.com:443"',
+    ],
+    [
+      `${PRINCIPAL}groups: { g: [app] }\nexpect: [{ principal: §g, to: §"a:b", decision: §§no }]`,
+      '"g" is a group; name one principal of it',
+      '"a:b" cannot be asked for: the port must be a number from 1 to 65535; write "host:port", such as "api.example.com:443"',
+      '"no" is none of its values; write allow or deny',
+      'an unquoted no is text to some YAML readers and a boolean to others; write true or false, or "no" in quotes where text is meant',
+    ],
+  ],
+};
+
+for (const [title, rows] of Object.entries(TABLE)) {
+  test(`${title} are faults with their place`, async (t) => {
+    for (const [marked, ...faults] of rows) {
+      await t.test(marked, () => {
+        const { text, places } = takeMarks(`version: 1\n${marked}\n`);
+        assert.deepEqual(
+          faultsOf({ 'sekisho.yaml': text }),
+          faults.map((fault, i) => `sekisho.yaml:${places[i]}: ${fault}`),
+        );
+        assert.equal(places.length, faults.length);
+      });
+    }
+  });
+}
+
+/** The text without its marks, and where they stood as `line:column`. */
+function takeMarks(marked: string): { text: string; places: string[] } {
+  const pieces = marked.split('§');
+  let before = '';
+  const places = pieces.slice(0, -1).map((piece) => {
+    before += piece;
+    const lines = before.split('\n');
+    return `${lines.length}:${(lines.at(-1) as string).length + 1}`;
+  });
+  return { text: pieces.join(''), places };
+}
+
+test('all faults of a file are told at once, in its order', () => {
+  const found = faultsOf({
+    'sekisho.yaml':
+      'rules:\n  - { name: a, allow: [x], to: [] }\naudit: { kep: 1d }\nidentity: {}\n',
+  });
+  assert.deepEqual(found, [
+    'sekisho.yaml:1:1: "version" is missing; add it',
+    'sekisho.yaml:2:24: no principal or group is called "x"; define it under principals or groups',
+    'sekisho.yaml:2:32: this list is empty; give it an entry, or remove the key',
+    'sekisho.yaml:3:10: the key "kep" is unknown; did you mean "keep"?',
+    `sekisho.yaml:4:1: ${refuses('identity')}`,
+  ]);
+});
+
+test('a file that is not there, is no map, is no text or has another version is one fault', () => {
+  assert.deepEqual(faultsOf({}), [
+    'sekisho.yaml:1:1: "sekisho.yaml" does not exist; create it, or correct the path',
+  ]);
+  assert.deepEqual(faultsOf({ 'sekisho.yaml': '- a\n' }), [
+    'sekisho.yaml:1:1: the file is not a map of sections; begin with version: 1',
+  ]);
+  assert.deepEqual(faultsOf({ 'sekisho.yaml': Uint8Array.of(0x61, 0xff) }), [
+    'sekisho.yaml:1:1: "sekisho.yaml" is not UTF-8 text; save it as UTF-8',
+  ]);
+  assert.deepEqual(faultsOf({ 'sekisho.yaml': 'version: 2\n' }), [
+    'sekisho.yaml:1:10: this is not a version that can be read; write version: 1',
+  ]);
+});
+
+test('lists of hosts have their faults at their own lines', () => {
+  const found = faultsOf({
+    'sekisho.yaml': 'version: 1\nsets: { s: { hosts: { file: lists/saas } } }\n',
+    'lists/saas': '# hosts\nok.example\n  not ok.example\nother\n10.0.0.1/8 # wide\n',
+  });
+  assert.deepEqual(found, [
+    'lists/saas:3:3: "not ok.example" is not a host: the host has a character that no DNS name has; write host, .host, "*.host", an address, a network or a set',
+    'lists/saas:4:1: a set cannot hold "other", which would be another set; a one-label host ends in a dot: "other."',
+    'lists/saas:5:1: "10.0.0.1/8" has bits set beyond its prefix; write 10.0.0.0/8 for the network, or the address alone',
+  ]);
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { warningsOf } from '../../test/support/config.ts';
+
+const bearer = (name: string) => `${name}: { identify: [{ bearer: { token: { env: T } } }] }`;
+const APP = `principals: { ${bearer('app')} }\n`;
+
+function warns(yaml: string, ...warnings: string[]): void {
+  assert.deepEqual(
+    warningsOf(yaml),
+    warnings.map((each) => `sekisho.yaml:${each}`),
+  );
+}
+
+test('what nothing uses is told', () => {
+  warns(
+    `principals: { ${bearer('used')}, ${bearer('in-group')}, ${bearer('in-glob')}, ${bearer('idle')} }
+groups: { outer: [inner], inner: [in-group, "*-glob"], alone: [idle] }
+sets: { to: { hosts: [a.example] }, peers: { addresses: [10.0.0.1] }, spare: { hosts: [b.example] } }
+exits: { way: { localAddress: 10.0.0.1 }, detour: { localAddress: 10.0.0.2 } }
+listeners: { l: { type: forward-proxy, bind: "127.0.0.1:0", from: [peers] } }
+rules:
+  - { name: r, allow: [outer], to: [to], via: way }
+  - { name: d, deny: ["*"], except: [used], to: [c.example] }
+`,
+    '2:193: nothing uses the principal "idle"; use it or remove it',
+    '3:56: nothing uses the group "alone"; use it or remove it',
+    '4:71: nothing uses the set "spare"; use it or remove it',
+    '5:43: nothing uses the exit "detour"; use it or remove it',
+  );
+});
+
+test('an allow for "*" uses every principal', () => {
+  warns(`${APP}rules: [{ name: r, allow: ["*"], to: [a.example] }]`);
+});
+
+test('a secret in the file and an expired rule are told', () => {
+  warns(
+    `principals: { app: { identify: [{ bearer: { token: { literal: x } } }] } }
+rules:
+  - { name: old, allow: [app], to: [a.example], expires: 2026-05-31 }
+  - { name: last-day, allow: [app], to: [b.example], expires: 2026-06-01 }`,
+    '2:52: a secret stands in this file; keep it outside: { env: NAME } or { file: PATH }',
+    '4:5: the rule "old" has expired, so it matches nothing; renew or remove it',
+  );
+});
+
+const IN_CLEAR =
+  '4:14: the listener "l" takes header, basic and bearer identity in clear from outside networks.owned; limit it by from to owned networks, or bind it to a loopback address';
+const listen = (more: string) =>
+  `networks: { owned: [10.0.0.0/8] }
+${APP}listeners: { l: { type: forward-proxy, ${more} } }
+rules: [{ name: r, allow: [app], to: [a.example] }]`;
+
+test('identity that crosses foreign networks in clear is told', () => {
+  warns(listen('bind: "0.0.0.0:3128"'), IN_CLEAR);
+  warns(listen('bind: "0.0.0.0:3128", from: [10.0.0.0/8, 192.168.0.0/16]'), IN_CLEAR);
+  warns(listen('bind: ["127.0.0.1:3128", "10.0.0.1:3128"]'), IN_CLEAR);
+});
+
+test('identity that stays on owned networks or on this host is not', () => {
+  warns(listen('bind: "0.0.0.0:3128", from: [10.1.0.0/16]'));
+  warns(listen('bind: ["127.0.0.9:3128", "[::1]:3128"]'));
+  warns(
+    listen('bind: "0.0.0.0:3128"').replace(
+      'bearer: { token: { env: T } }',
+      'clientAddress: [10.0.0.1]',
+    ),
+  );
+});
+
+test('clients in a subnet that is trusted as a balancer are told', () => {
+  warns(
+    `principals: { app: { identify: [{ clientAddress: [10.0.0.0/16] }, { clientAddress: [10.1.0.0/16] }] } }
+listeners:
+  lb: { type: forward-proxy, bind: "127.0.0.1:0", from: [10.0.0.0/8], proxyProtocol: { from: [10.0.9.0/28] } }
+  wide: { type: forward-proxy, bind: "127.0.0.1:0", from: [10.0.0.0/8] }
+  same: { type: forward-proxy, bind: "127.0.0.1:0", from: [10.0.9.8/29] }
+rules: [{ name: r, allow: [app], to: [a.example] }]`,
+    '2:33: the principal "app" may come from 10.0.9.0/28, whose PROXY headers the listener "lb" believes; keep balancers in a subnet that holds no clients',
+    '6:3: the listener "same" takes clients from 10.0.9.0/28, whose PROXY headers the listener "lb" believes; keep balancers in a subnet that holds no clients',
+  );
+});
+
+test('public suffixes and shared hosting are told where a rule allows them', () => {
+  warns(
+    `${APP}sets: { s: { hosts: [.github.io, x.github.io] }, denied: { hosts: [.com] } }
+rules:
+  - { name: r, allow: [app], to: [s, .com, "*.co.uk", .s3.amazonaws.com, .example.com, github.io, .internal] }
+  - { name: d, deny: [app], to: [denied, .net] }`,
+    '3:9: in the set "s", ".github.io" is shared hosting, where every customer has a host; name the hosts that are meant',
+    '5:38: ".com" is a public suffix, where everybody can have a host; name the hosts that are meant',
+    '5:44: "*.co.uk" is a public suffix, where everybody can have a host; name the hosts that are meant',
+    '5:55: ".s3.amazonaws.com" is shared hosting, where every customer has a host; name the hosts that are meant',
+  );
+});
