@@ -47,6 +47,16 @@ test('what one taker leaves goes to the next, in order', async () => {
   assert.equal(await bytes(channel, 8), 'bodymore');
 });
 
+test('bytes that arrive while nobody takes come after those that were handed back', async () => {
+  const { channel, peer } = await pair();
+  peer.write('head1');
+  assert.equal(await bytes(channel, 4), 'head');
+  const arrived = once(channel.socket, 'pause');
+  peer.write('2');
+  await arrived;
+  assert.equal(await bytes(channel, 2), '12');
+});
+
 test('a FIN gives undefined, after the bytes that came before it', async () => {
   const { channel, peer } = await pair();
   peer.end('last');

@@ -145,7 +145,7 @@ export class Channel {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#taker !== undefined) return this.#offer(chunk);
-    this.unread(chunk);
+    this.#pending = this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk]);
     this.socket.pause();
   };
 

@@ -70,7 +70,7 @@ test('urllib3 with the header gets an https URL', { skip }, async () => {
   const outcome = await gateway.outcome((event) => event.action === 'CONNECT');
   assert.equal(outcome.principal, 'athena-connector');
   assert.equal(outcome.identifiedBy, 'header');
-  assert.equal(outcome.decision.rule, 'saas');
+  assert.equal(outcome.decision?.rule, 'saas');
   assert.equal(outcome.tls?.sni, 'api.localhost');
   assert.equal(outcome.address, '127.0.0.1');
 });

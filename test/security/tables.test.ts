@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { RawClient, statusOf } from '../support/clients.ts';
-import { type DnsServer, startDns } from '../support/dns-server.ts';
+import { type DnsServer, queriesFor, startDns } from '../support/dns-server.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import {
   type RawUpstream,
@@ -154,7 +154,7 @@ ${NOWHERE}
     rows.filter((row) => row.decision === 'allow').map((row) => row.host.toLowerCase()),
   );
   for (const name of denied.filter((host) => !allowed.has(host))) {
-    assert.equal(dns.queries(name), 0, `a DNS query for ${name}`);
+    assert.equal(queriesFor(dns, name), 0, `a DNS query for ${name}`);
   }
 });
 

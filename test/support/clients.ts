@@ -71,8 +71,13 @@ export class RawClient {
     return this;
   }
 
+  /** Waits until a text was received so many times. */
+  async times(text: string, count: number): Promise<string> {
+    return this.until({ test: (received) => received.split(text).length > count });
+  }
+
   /** Waits until the received bytes match, and gives them as latin1. Fails when the peer ends before. */
-  async until(pattern: RegExp): Promise<string> {
+  async until(pattern: Pick<RegExp, 'test'>): Promise<string> {
     for (;;) {
       const text = this.#received.toString('latin1');
       if (pattern.test(text)) return text;
