@@ -1,0 +1,28 @@
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import type { Bind } from '../config/config.ts';
+import { SekishoError } from '../core/errors.ts';
+
+/** An HTTP interface at work. */
+export interface Running {
+  /** What it is bound to, with the port that the system picked. */
+  readonly bind: Bind;
+  /** Ends every connection. */
+  close(): Promise<void>;
+}
+
+/** @param key the key of the configuration that names the address */
+export async function listenOn(app: FastifyInstance, bind: Bind, key: string): Promise<Running> {
+  try {
+    await app.listen(bind);
+  } catch (error) {
+    await app.close();
+    throw new SekishoError(
+      'listen-failed',
+      `${key} cannot listen: ${(error as Error).message}; bind a free port of an address of this host`,
+      { cause: error },
+    );
+  }
+  const { address, port } = app.server.address() as AddressInfo;
+  return { bind: { host: address, port }, close: () => app.close() };
+}

@@ -1,0 +1,182 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { RecordedEnd } from '../audit/recorder.ts';
+import { Tally } from './tally.ts';
+
+/** What the parts of the gateway report, and the text that Prometheus reads. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #register = { registers: [this.#registry] };
+  readonly #exchanges = new Tally({
+    name: 'sekisho_exchanges_total',
+    help: 'Exchanges that ended, by the decision that stands. principal is empty for nobody identified.',
+    labelNames: ['listener', 'principal', 'effect', 'reason', 'mode'],
+    ...this.#register,
+  });
+  readonly #troubles = new Tally({
+    name: 'sekisho_outcome_errors_total',
+    help: 'Exchanges that failed after they were decided on.',
+    labelNames: ['listener', 'error'],
+    ...this.#register,
+  });
+  readonly #bytes = new Tally({
+    name: 'sekisho_bytes_total',
+    help: 'Payload bytes of ended exchanges: up from clients, down to them.',
+    labelNames: ['listener', 'direction'],
+    ...this.#register,
+  });
+  readonly #lines = new Counter({
+    name: 'sekisho_audit_lines_total',
+    help: 'Lines written to the audit record.',
+    ...this.#register,
+  });
+  readonly #linesLost = new Counter({
+    name: 'sekisho_audit_lines_lost_total',
+    help: 'Lines that could not be written to the audit record.',
+    ...this.#register,
+  });
+  readonly #suppressed = new Counter({
+    name: 'sekisho_audit_refusals_suppressed_total',
+    help: 'Refusals without a principal that the audit record counts instead of holding.',
+    ...this.#register,
+  });
+  readonly #dials = new Histogram({
+    name: 'sekisho_dial_seconds',
+    help: 'Time to connect to a destination, or to give up.',
+    labelNames: ['connected'],
+    buckets: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+    ...this.#register,
+  });
+  readonly #tunnels = new Gauge({
+    name: 'sekisho_open_tunnels',
+    help: 'Tunnels that are passing bytes.',
+    ...this.#register,
+  });
+  readonly #connections = new Gauge({
+    name: 'sekisho_open_connections',
+    help: 'Connections of clients.',
+    labelNames: ['listener'],
+    ...this.#register,
+  });
+  readonly #rejections = new Counter({
+    name: 'sekisho_connections_rejected_total',
+    help: 'Connections closed before any request of theirs could be recorded.',
+    labelNames: ['listener', 'rejection'],
+    ...this.#register,
+  });
+  readonly #faults = new Counter({
+    name: 'sekisho_faults_total',
+    help: 'Faults of the gateway itself; its log has them.',
+    ...this.#register,
+  });
+  readonly #policy = new Gauge({
+    name: 'sekisho_policy_info',
+    help: 'Always 1; the label is the digest of the policy in force.',
+    labelNames: ['digest'],
+    ...this.#register,
+  });
+  readonly #policyLoaded = new Gauge({
+    name: 'sekisho_policy_loaded_timestamp_seconds',
+    help: 'When the policy in force was loaded.',
+    ...this.#register,
+  });
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  exchangeEnded({ listener, principal, decision, outcome }: RecordedEnd): void {
+    // The names of a template's instances come from outside and know no bound.
+    const who = principal?.template ?? principal?.name ?? '';
+    const { effect = 'none', reason = 'none', mode = 'enforce' } = decision ?? {};
+    this.#exchanges.add(`${listener} ${reason} ${effect} ${mode} ${who}`, 1, () => ({
+      listener,
+      principal: who,
+      effect,
+      reason,
+      mode,
+    }));
+    const { error, bytesUp, bytesDown } = outcome;
+    if (error !== null) this.#troubles.add(`${listener} ${error}`, 1, () => ({ listener, error }));
+    this.#bytes.add(`${listener} up`, bytesUp, () => ({ listener, direction: 'up' }));
+    this.#bytes.add(`${listener} down`, bytesDown, () => ({ listener, direction: 'down' }));
+  }
+
+  refusalSuppressed(): void {
+    this.#suppressed.inc();
+  }
+
+  linesWritten(count: number): void {
+    this.#lines.inc(count);
+  }
+
+  linesLost(count: number): void {
+    this.#linesLost.inc(count);
+  }
+
+  dialled(milliseconds: number, failed: boolean): void {
+    this.#dials.observe({ connected: String(!failed) }, milliseconds / 1000);
+  }
+
+  tunnels(change: 1 | -1): void {
+    this.#tunnels.inc(change);
+  }
+
+  connections(listener: string, open: number): void {
+    this.#connections.set({ listener }, open);
+  }
+
+  rejected(listener: string, rejection: string): void {
+    this.#rejections.inc({ listener, rejection });
+  }
+
+  fault(): void {
+    this.#faults.inc();
+  }
+
+  policyLoaded(digest: string, timeMs: number): void {
+    this.#policy.reset();
+    this.#policy.set({ digest }, 1);
+    this.#policyLoaded.set(timeMs / 1000);
+  }
+
+  /** Reads the resolver's own counts whenever the metrics are read. */
+  watchResolver(stats: () => ResolverCounts): void {
+    this.#count('sekisho_dns_lookups_total', 'Names looked up in DNS.', () => stats().lookups);
+    this.#count(
+      'sekisho_dns_failures_total',
+      'Lookups that DNS did not answer.',
+      () => stats().failures,
+    );
+    this.#count(
+      'sekisho_dns_cache_hits_total',
+      'Names answered without a lookup of their own.',
+      () => stats().hits,
+    );
+  }
+
+  #count(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      ...this.#register,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+}
+
+export interface ResolverCounts {
+  readonly lookups: number;
+  readonly failures: number;
+  readonly hits: number;
+}

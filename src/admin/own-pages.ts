@@ -1,0 +1,77 @@
+import type { AuditTrail } from '../audit/trail.ts';
+import type { Evidence } from '../core/conversation.ts';
+import { REASONS } from '../core/reasons.ts';
+import type { Identification, Identifier } from '../identity/identify.ts';
+
+/** A page of `http://sekisho.internal/`: what a workload may ask the gateway through the proxy. */
+export interface OwnPage {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export interface OwnPagesParts {
+  readonly identifier: Identifier;
+  readonly trail: Pick<AuditTrail, 'find'>;
+  readonly contact: string | undefined;
+}
+
+const WHY = '/v1/why/';
+
+/** @returns undefined where there is no such page */
+export async function ownPage(
+  path: string,
+  evidence: Evidence,
+  parts: OwnPagesParts,
+): Promise<OwnPage | undefined> {
+  const asker = parts.identifier.identify(evidence);
+  if (path === '/v1/whoami') return { status: 200, body: whoami(asker, evidence) };
+  if (path.startsWith(WHY)) return why(path.slice(WHY.length), asker, evidence, parts);
+  return undefined;
+}
+
+function whoami(asker: Identification, { client }: Evidence): unknown {
+  if ('invalid' in asker) {
+    return { principal: null, reason: 'identity-invalid', because: asker.invalid, client };
+  }
+  const { principal } = asker;
+  return {
+    principal: principal?.name ?? null,
+    identifiedBy: principal?.method ?? null,
+    owner: principal?.owner ?? null,
+    client,
+  };
+}
+
+/** Own exchanges only: whose they are is told by the principal, and where there was none, by the client's address. */
+async function why(
+  id: string,
+  asker: Identification,
+  { client }: Evidence,
+  { trail, contact }: OwnPagesParts,
+): Promise<OwnPage> {
+  const events = await trail.find(id);
+  const last = events.at(-1);
+  const principal = 'invalid' in asker ? null : (asker.principal?.name ?? null);
+  const own =
+    last?.principal === principal &&
+    (principal !== null || last.client.startsWith(`${client.bracketed}:`));
+  if (last === undefined || !own) {
+    return { status: 404, body: { error: 'no exchange of yours has this id' } };
+  }
+  const { decision } = last;
+  return {
+    status: 200,
+    body: {
+      id,
+      time: last.time,
+      principal,
+      action: last.action,
+      destination: last.destination,
+      decision,
+      says: decision && REASONS[decision.reason].says,
+      todo: decision && REASONS[decision.reason].todo,
+      outcome: last.type === 'outcome' ? last.outcome : null,
+      contact: contact ?? null,
+    },
+  };
+}
