@@ -62,6 +62,16 @@ test('an expectation that does not hold exits 1', (t) => {
   assert.equal(status, 1);
 });
 
+test('what the rules do to one another is told beside the rest', (t) => {
+  const tie = GOOD.replace(
+    '.com] }',
+    '.com] }, { name: r2, allow: [app], to: [a.example], tls: off }',
+  );
+  const { status, stdout } = sekisho(t, tie, ['check', '--no-secrets']);
+  assert.match(stdout, /^sekisho\.yaml:3:\d+: .*"r2?".*"r2?"/m);
+  assert.equal(status, 1);
+});
+
 test('--json prints one object with everything', (t) => {
   const { status, stdout } = sekisho(t, GOOD, ['check', '--json', '--no-secrets']);
   const { digest, ...report } = JSON.parse(stdout);

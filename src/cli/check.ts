@@ -5,6 +5,7 @@ import { secretRefs } from '../config/secret-refs.ts';
 import { ConfigError, type Diagnostic, positionText, sortDiagnostics } from '../core/diagnostic.ts';
 import { checkExpectations } from '../policy/expectations.ts';
 import { compile } from '../policy/policy.ts';
+import { findRuleProblems } from '../policy/problems.ts';
 import { readSecrets } from '../secret/read.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -49,13 +50,19 @@ function check({ config: file, secrets }: CheckOptions): CheckReport {
     const { faults } = asConfigError(error);
     return { ok: false, faults, warnings: [], digest: null, expectations: null };
   }
-  const { config, digest, warnings } = loaded;
+  const { config, digest } = loaded;
   const failed = checkExpectations(compile(config), config.expect, now);
-  const faults = [...failed, ...(secrets ? findSecretFaults(loaded) : [])];
+  const found = sortDiagnostics([
+    ...loaded.warnings,
+    ...findRuleProblems(config, now),
+    ...failed,
+    ...(secrets ? findSecretFaults(loaded) : []),
+  ]);
+  const faults = found.filter(({ severity }) => severity === 'fault');
   return {
     ok: faults.length === 0,
-    faults: sortDiagnostics(faults),
-    warnings: sortDiagnostics(warnings),
+    faults,
+    warnings: found.filter(({ severity }) => severity === 'warning'),
     digest,
     expectations: { total: config.expect.length, failed: failed.length },
   };

@@ -13,14 +13,20 @@ export interface Located {
   source(path: Path): string | undefined;
 }
 
-/** The faults that a schema found, with their places. */
-export function explain(issues: readonly Issue[], located: Located): Diagnostic[] {
-  return flatten(issues, [], located.data).flatMap(({ issue, path }) => {
-    if (issue.code === 'unrecognized_keys') return unknownKeys(issue, path, located);
-    const [message, remedy] = texts(issue, path, located);
-    const at = placeOf(issue, path, located);
-    return [{ severity: 'fault', at, message, remedy } as const];
-  });
+/** Adds the faults that a schema found, with their places. */
+export function explain(issues: readonly Issue[], located: Located, faults: Diagnostic[]): void {
+  for (const { issue, path } of flatten(issues, [], located.data)) {
+    if (issue.code === 'unrecognized_keys') {
+      const known = issue.message.split(' ');
+      for (const key of issue.keys) {
+        const at = located.at([...path, key], 'key');
+        faults.push({ severity: 'fault', at, ...unknownKey(key, known) });
+      }
+    } else {
+      const [message, remedy] = texts(issue, path, located);
+      faults.push({ severity: 'fault', at: placeOf(issue, path, located), message, remedy });
+    }
+  }
 }
 
 /** A missing key is told where its map begins, a key that must not be there at the key. */
@@ -52,19 +58,6 @@ function flatten(issues: readonly Issue[], base: Path, data: unknown): Placed[] 
 
 function isKind({ code }: Issue): boolean {
   return code === 'invalid_type' || code === 'invalid_value';
-}
-
-function unknownKeys(
-  issue: Issue & { code: 'unrecognized_keys' },
-  path: Path,
-  located: Located,
-): Diagnostic[] {
-  const known = issue.message.split(' ');
-  return issue.keys.map((key) => ({
-    severity: 'fault',
-    at: located.at([...path, key], 'key'),
-    ...unknownKey(key, known),
-  }));
 }
 
 export function unknownKey(key: string, known: readonly string[]) {

@@ -50,7 +50,7 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
   const schema = configSchema(names, around.env);
   // The sets are parsed already.
   const written = schema.safeParse({ ...merged.data, sets: {} });
-  if (!written.success) faults.push(...explain(written.error.issues, merged));
+  if (!written.success) explain(written.error.issues, merged, faults);
   checkOwnership(sources.list, merged, names, faults);
   checkGroupCycles(merged, faults);
   if (!written.success) throw new ConfigError(faults);

@@ -21,7 +21,7 @@ export function readSets(
       ...issue,
       path: ['sets', ...issue.path],
     }));
-    faults.push(...explain(issues, merged));
+    explain(issues, merged, faults);
     return sets;
   }
   for (const [name, written] of Object.entries(parsed.data)) {
@@ -47,6 +47,6 @@ function readEntries(
   const path = besides(dirname(at.file), hosts.file);
   const text = reader.read(path, at);
   const read = parseHostFile(path, text ?? '');
-  faults.push(...read.faults);
+  for (const fault of read.faults) faults.push(fault);
   return [...read.entries, ...addresses];
 }

@@ -63,7 +63,7 @@ export function readSources(
   const main = readDocument(file, start, reader, faults);
   if (main === undefined) return { list: [], complete: false };
   const head = mainHead.safeParse(main.data ?? {});
-  if (!head.success) faults.push(...explain(head.error.issues, main));
+  if (!head.success) explain(head.error.issues, main, faults);
   const list: Source[] = [{ document: main, folder: resolve(dirname(file)), owner: undefined }];
   let complete = true;
   for (const { path, at } of findIncluded(main, around)) {
@@ -83,7 +83,7 @@ function readDocument(
   const text = reader.read(path, at);
   if (text === undefined) return undefined;
   const parsed = parseYaml(path, text);
-  faults.push(...parsed.faults);
+  for (const fault of parsed.faults) faults.push(fault);
   const data = parsed.document?.data ?? {};
   if (typeof data === 'object' && !Array.isArray(data)) return parsed.document;
   faults.push({
@@ -97,7 +97,7 @@ function readDocument(
 
 function readIncluded(document: YamlDocument, faults: Diagnostic[]): Source {
   const head = includedHead.safeParse(document.data ?? {});
-  if (!head.success) faults.push(...explain(head.error.issues, document));
+  if (!head.success) explain(head.error.issues, document, faults);
   const written = (document.data as { owner?: unknown } | null)?.owner;
   return {
     document,

@@ -34,7 +34,8 @@ function usedCallers({ rules, groups, principals }: Config, names: Names) {
     else if (!used.groups.has(word)) {
       used.groups.add(word);
       for (const member of members) {
-        waiting.push(...(member.includes('*') ? names.principalsLike(member) : [member]));
+        if (!member.includes('*')) waiting.push(member);
+        else for (const name of names.principalsLike(member)) used.principals.add(name);
       }
     }
   }
