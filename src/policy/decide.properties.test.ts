@@ -75,7 +75,7 @@ function matchHost(text: string, q: Question, ips: readonly Ip[], isDeny: boolea
   if (p.kind === 'any') return isDeny || !(host instanceof Ip) ? [{ order: [0, 0, 0] }] : [];
   if (p.kind === 'network') {
     if (!ips.some((ip) => lists(p.cidr, ip))) return [];
-    const bits = p.cidr.bits + (p.cidr.base.family === 4 ? 96 : 0);
+    const bits = p.cidr.base.family === 4 ? p.cidr.bits + 96 : p.cidr.bits + 0.5;
     return [{ order: [2, 1, bits], network: p.cidr.toString() }];
   }
   if (host instanceof Ip) return [];

@@ -479,6 +479,12 @@ table(
       get('/a/b/c'),
       'allow host',
     ],
+    [
+      'a network of the form that is dialled before one of the address inside',
+      [most('inner', { to: ['0.0.0.0/0'] }), most('outer', { to: ['64:ff9b::/96'] })],
+      { to: '[64:ff9b::808:808]:443' },
+      'allow outer',
+    ],
     ['a tie of equal settings', [allow({ name: 'b' }), allow({ name: 'a' })], host, 'allow a'],
     [
       'a tie of different exits',

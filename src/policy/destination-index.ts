@@ -171,7 +171,8 @@ function length(pattern: HostPattern | NetworkPattern): number {
   if (pattern.kind === 'host') return 0;
   if (pattern.kind === 'suffix') return pattern.suffix.name.split('.').length;
   const { base, bits } = pattern.cidr;
-  return base.family === 4 ? 96 + bits : bits;
+  // An address may lie in an IPv6 network and, by the IPv4 inside, in an IPv4 one: the two are never equally specific.
+  return base.family === 4 ? 2 * (96 + bits) : 2 * bits + 1;
 }
 
 /** Whether a pattern matches what was asked for. */

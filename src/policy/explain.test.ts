@@ -64,8 +64,9 @@ describe('an explanation', () => {
 
   it('judges a literal as its own address', () => {
     const literal = compile(policyConfig([allow({ to: ['0.0.0.0/0'] })]));
-    const { decision } = explain(literal, question({ to: '10.0.0.1' }));
+    const { decision, rules } = explain(literal, question({ to: '10.0.0.1' }));
     assert.equal(decision.reason, 'address-forbidden');
+    assert.equal(rules[0]?.why, 'matches by 0.0.0.0/0, and does not permit the address');
   });
 
   it('stops at a name that is denied', () => {

@@ -76,7 +76,7 @@ function explainRule(
   if (pattern === undefined) return no(`it is for ${listText(rule.to.map(patternText))}`);
   const match = matchConditions(rule, policy, asked);
   if (typeof match === 'string') return no(missText(match, rule, asked));
-  const why = `matches by ${patternText(pattern)}${decides ? '' : lostText(rule, decision)}`;
+  const why = `matches by ${patternText(pattern)}${lostText(rule, decision)}`;
   return { ...told, matches: true, mentions: true, why };
 }
 
@@ -127,14 +127,15 @@ function missText(miss: Miss, rule: RuleConfig, { question }: Asked): string {
   }
 }
 
-function lostText(rule: RuleConfig, decision: Decision): string {
-  if (rule.effect === 'deny')
-    return decision.rule === undefined ? '' : `, as does ${decision.rule}`;
-  if (decision.reason === 'address-forbidden') return ', and does not permit the address';
-  if (decision.reason === 'rule-deny') return `, and ${decision.rule} denies`;
-  if (decision.reason === 'policy-ambiguous') return `, as does ${decision.rule}`;
-  const why = decision.stage === 'name' ? '' : ', or permits the address';
-  return `, and ${decision.rule} wins: it is more specific${why}`;
+/** Why a rule that matches does not decide, or decides against what it allows. */
+function lostText({ effect, name }: RuleConfig, { reason, rule, stage }: Decision): string {
+  if (effect === 'allow' && reason === 'address-forbidden')
+    return ', and does not permit the address';
+  if (rule === name || rule === undefined) return '';
+  if (effect === 'deny' || reason === 'policy-ambiguous') return `, as does ${rule}`;
+  if (reason === 'rule-deny') return `, and ${rule} denies`;
+  const why = stage === 'name' ? '' : ', or permits the address';
+  return `, and ${rule} wins: it is more specific${why}`;
 }
 
 const LISTED = 5;
