@@ -1,0 +1,55 @@
+import type { Colors } from 'picocolors/types.js';
+import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
+import { printable } from '../audit/printable.ts';
+import { passes } from '../core/decision.ts';
+
+/** One line for a person: what ended an exchange, or how many refusals were not written. */
+export function eventLine(event: OutcomeEvent | SuppressedEvent, colors: Colors): string {
+  const time = colors.dim(event.time.slice(5, 23).replace('T', ' '));
+  if (event.type === 'suppressed') {
+    const who = event.client ?? 'further clients';
+    const what = `${event.count} more refusals of ${printable(who)} since ${event.from.slice(11, 19)}`;
+    return `${time} ${colors.red('✗')} ${colors.dim(what)}`;
+  }
+  const { principal, action, outcome } = event;
+  const { status, bytesUp, bytesDown, durationMs } = outcome;
+  return [
+    time,
+    mark(event, colors),
+    cell(principal ?? '-', 20),
+    cell(action, 7),
+    cell(`${event.destination ?? '-'}${event.path ?? ''}`, 36),
+    cell(judgement(event), 30),
+    String(status ?? '-').padStart(3),
+    `${bytes(bytesUp)} up`.padStart(11),
+    `${bytes(bytesDown)} down`.padStart(13),
+    `${Math.round(durationMs)} ms`.padStart(9),
+  ].join(' ');
+}
+
+function mark({ decision, outcome }: OutcomeEvent, colors: Colors): string {
+  if (decision === null || !passes(decision)) return colors.red('✗');
+  if (outcome.error !== null) return colors.yellow('!');
+  return decision.effect === 'allow' ? colors.green('✓') : colors.yellow('~');
+}
+
+/** The rule that allowed it, or what stood or came in the way. */
+function judgement({ decision, outcome }: OutcomeEvent): string {
+  if (decision === null) return outcome.error ?? '-';
+  const { reason, rule, mode } = decision;
+  const why =
+    decision.effect === 'allow' ? (rule ?? reason) : [reason, rule].filter(Boolean).join(' ');
+  return [why, mode === 'report' ? '(report)' : '', outcome.error ?? ''].filter(Boolean).join(' ');
+}
+
+function cell(text: string, width: number): string {
+  return printable(text).padEnd(width);
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+function bytes(count: number): string {
+  let [size, unit] = [count, 0];
+  while (size >= 1000 && unit < UNITS.length - 1) [size, unit] = [size / 1000, unit + 1];
+  return `${unit === 0 ? size : size.toFixed(1)} ${UNITS[unit]}`;
+}
