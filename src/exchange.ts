@@ -20,6 +20,8 @@ export interface Gate<Stream> {
   /** Whom a refused developer asks when neither rule nor principal names anybody. */
   readonly contact: string | undefined;
   now(): number;
+  /** Tells of a fault of the gateway's own code, which closes the exchange that met it. */
+  fault(error: unknown): void;
   /** The way out that a decision permits. */
   grant(permit: Permit): Grant<Stream>;
 }
@@ -125,13 +127,10 @@ async function endFailed<Stream>(
     return conversation.fail(error.code, record.id);
   }
   if (error instanceof Refusal) {
+    const { id, principal } = record;
     const decision = deny('request', error.reason, error.message);
-    return conversation.refuse({
-      id: record.id,
-      decision,
-      principal: record.principal,
-      contact: gate.contact,
-    });
+    return conversation.refuse({ id, decision, principal, contact: gate.contact });
   }
-  throw error;
+  gate.fault(error);
+  return conversation.fail('gateway-fault', record.id);
 }

@@ -4,14 +4,18 @@ import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
 import { explainCommand } from './explain.ts';
+import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
+import { tryCommand } from './try.ts';
 
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
 const COMMANDS: readonly (() => Command)[] = [
   checkCommand,
   diffCommand,
   explainCommand,
+  runCommand,
   schemaCommand,
+  tryCommand,
 ];
 
 export async function main(argv: readonly string[]): Promise<void> {

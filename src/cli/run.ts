@@ -21,7 +21,8 @@ export async function runGateway(file: string): Promise<Gateway> {
   const stop = (signal: NodeJS.Signals) => {
     process.once(signal, () => process.exit(1));
     log.info({ signal }, 'stopping: no new connections, exchanges may finish');
-    void gateway.stop();
+    // Ctrl-C is a person at a terminal: no balancer waits for notice.
+    void gateway.stop({ notice: signal === 'SIGTERM' });
   };
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
   return gateway;

@@ -49,6 +49,13 @@ export interface Connection<Stream> {
   readonly reused: boolean;
 }
 
+/** How a tunnel went. Half-closes are honoured, so both directions end on their own. */
+export interface TunnelEnd {
+  readonly error: Trouble | null;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
 /** The permission to go out, once it is on record. */
 export interface Grant<Stream> {
   readonly id: string;
@@ -60,6 +67,8 @@ export interface Grant<Stream> {
   borrow(): Promise<Connection<Stream>>;
   /** Gives a borrowed connection back for a later exchange. Whoever does not call it destroys the stream. */
   giveBack(connection: Connection<Stream>): void;
+  /** Passes bytes both ways until both sides are done. `early` is what the client sent already. Never rejects. */
+  tunnel(client: Stream, upstream: Connection<Stream>, early: Buffer): Promise<TunnelEnd>;
   /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */
   record(decision: Decision): Promise<void>;
 }

@@ -32,6 +32,7 @@ export interface Permission {
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
+  dialled(address: Ip): void;
 }
 
 /** Carries out a permission: dials its addresses by the exit of its rule, and no others by no other. */
@@ -60,6 +61,7 @@ export class UpstreamGrant implements Grant<Channel> {
         ...this.#localAddress(),
       });
       meter.dialled(meter.now() - began, false);
+      this.#permission.dialled(address);
       return { stream: new Channel(socket, idleMs), address, reused: false };
     } catch (error) {
       meter.dialled(meter.now() - began, true);
@@ -68,7 +70,10 @@ export class UpstreamGrant implements Grant<Channel> {
   }
 
   async borrow(): Promise<Connection<Channel>> {
-    return this.#ways.pool.take(this.#poolKey(), this.#permission.addresses) ?? this.dial();
+    const kept = this.#ways.pool.take(this.#poolKey(), this.#permission.addresses);
+    if (kept === undefined) return this.dial();
+    this.#permission.dialled(kept.address);
+    return kept;
   }
 
   giveBack(connection: Connection<Channel>): void {

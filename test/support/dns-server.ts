@@ -157,3 +157,8 @@ function replyTo(type: 'A' | 'AAAA', answers: Answers): Reply {
 function delayOf(type: 'A' | 'AAAA', answers: Answers): number {
   return isPlain(answers) ? 0 : (answers.delayMs?.[type] ?? 0);
 }
+
+/** How often a name was asked for, both families together. */
+export function queriesFor(dns: DnsServer, name: string): number {
+  return dns.queries.filter((query) => query.endsWith(` ${name}`)).length;
+}

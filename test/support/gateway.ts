@@ -78,7 +78,7 @@ export async function startTestGateway(
         (event): event is DecisionEvent => event.type === 'decision' && event.id === id,
       ),
     async stop() {
-      await gateway.stop();
+      await gateway.stop({ notice: false });
       await rm(dir, { recursive: true, force: true });
     },
   };

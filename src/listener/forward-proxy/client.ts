@@ -16,7 +16,7 @@ export interface ProxyContext {
   /** Runs a conversation along the path of an exchange. Never rejects. */
   run(conversation: Conversation<Channel>): Promise<void>;
   /** Answers `http://sekisho.internal/`; undefined: there is no such page. */
-  ownPage(path: string, evidence: Evidence): OwnPage | undefined;
+  ownPage(path: string, evidence: Evidence): Promise<OwnPage | undefined>;
 }
 
 export interface OwnPage {

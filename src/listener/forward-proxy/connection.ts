@@ -1,7 +1,7 @@
 import type { Evidence } from '../../core/conversation.ts';
 import type { Destination } from '../../core/destination.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { ChannelLost } from '../../stream/channel.ts';
+import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { takeHead } from '../../stream/heads.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
@@ -16,6 +16,12 @@ import { Unreadable } from './unreadable.ts';
 
 const MAX_FIELDS = 256;
 
+/** What connections must know of a drain: whether it has begun, and who waits for a request that shall not come. */
+export interface Drain {
+  begun: boolean;
+  readonly waiting: Set<Channel>;
+}
+
 /**
  * Reads one request after the other from a client and sends each down the path of an exchange, until either side has
  * had enough. Ends the connection unless a tunnel took it over.
@@ -23,9 +29,9 @@ const MAX_FIELDS = 256;
 export async function serveClient(
   client: Client,
   proxy: ProxyContext,
-  draining: AbortSignal,
+  drain: Drain,
 ): Promise<void> {
-  await serveRequests(client, proxy, draining, undefined);
+  await serveRequests(client, proxy, drain, undefined);
   client.channel.end();
 }
 
@@ -38,20 +44,20 @@ interface Inside {
 async function serveRequests(
   client: Client,
   proxy: ProxyContext,
-  draining: AbortSignal,
+  drain: Drain,
   inside: Inside | undefined,
 ): Promise<void> {
   const { limits, timeouts } = proxy.config;
   const reader = new HeadReader(parseRequestHead, { bytes: limits.headBytes, fields: MAX_FIELDS });
   const serveInside = (destination: Destination, evidence: Evidence) =>
-    serveRequests(client, proxy, draining, { destination, evidence });
+    serveRequests(client, proxy, drain, { destination, evidence });
   for (let more = true; more; ) {
-    const head = await nextHead(client, reader, timeouts.headMs);
+    const head = await nextHead(client, reader, timeouts.headMs, drain);
     if (head === undefined) return;
     const conversation = converse(client, proxy, head, inside, serveInside);
-    if (conversation instanceof OwnHostRequest) conversation.answerPage();
+    if (conversation instanceof OwnHostRequest) await conversation.answerPage();
     else await proxy.run(conversation);
-    more = conversation.keepAlive && !draining.aborted;
+    more = conversation.keepAlive && !drain.begun;
   }
 }
 
@@ -60,7 +66,9 @@ async function nextHead(
   client: Client,
   reader: HeadReader<RequestHead>,
   timeoutMs: number,
+  drain: Drain,
 ): Promise<RequestHead | Refusal | undefined> {
+  drain.waiting.add(client.channel);
   try {
     return await takeHead(client.channel, reader, timeoutMs);
   } catch (error) {
@@ -68,6 +76,8 @@ async function nextHead(
     if (!(error instanceof ChannelLost)) throw error;
     if (error.code !== 'too-slow') return undefined;
     return new Refusal('request-invalid', 'the head did not arrive in time');
+  } finally {
+    drain.waiting.delete(client.channel);
   }
 }
 

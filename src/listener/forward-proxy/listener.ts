@@ -5,7 +5,7 @@ import { type Cidr, Ip } from '../../core/ip.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { ProxyHeaderError, ProxyHeaderReader } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
-import { serveClient } from './connection.ts';
+import { type Drain, serveClient } from './connection.ts';
 
 /** Why a connection was closed before any request of it could be recorded. Counted, not audited. */
 export type Rejection =
@@ -29,7 +29,7 @@ export class ForwardProxyListener {
   readonly #servers: Server[] = [];
   readonly #open = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
-  readonly #draining = new AbortController();
+  readonly #drain: Drain = { begun: false, waiting: new Set() };
 
   constructor(proxy: ProxyContext, events: ListenerEvents) {
     this.#proxy = proxy;
@@ -48,7 +48,8 @@ export class ForwardProxyListener {
   /** Stops accepting; connections end after the exchange that they are in. Resolves when all are gone. */
   async drain(limitMs: number): Promise<void> {
     const closed = this.#servers.map((server) => new Promise((done) => server.close(done)));
-    this.#draining.abort();
+    this.#drain.begun = true;
+    for (const channel of this.#drain.waiting) channel.abandon();
     const timer = setTimeout(() => this.#destroyAll(), limitMs);
     await Promise.all(closed);
     clearTimeout(timer);
@@ -96,7 +97,7 @@ export class ForwardProxyListener {
     const client = await this.#identifyClient(channel, peer, socket.remotePort ?? 0);
     if (client === undefined) return void socket.destroy();
     if (!this.#countClient(socket, client.ip)) return this.#reject(socket, 'too-many-from-client');
-    await serveClient(client, this.#proxy, this.#draining.signal);
+    await serveClient(client, this.#proxy, this.#drain);
   }
 
   /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */

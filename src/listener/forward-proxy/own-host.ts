@@ -2,7 +2,7 @@ import type { Evidence } from '../../core/conversation.ts';
 import { DEFAULT_PORTS, type Destination, hostText } from '../../core/destination.ts';
 import { keepsAlive, requestFraming } from '../../wire/http1/framing.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
+import { type Client, type OwnPage, type ProxyContext, ProxyConversation } from './client.ts';
 import type { Target } from './target.ts';
 
 const OWN_HOST = 'sekisho.internal';
@@ -37,8 +37,8 @@ export class OwnHostRequest extends ProxyConversation {
     this.keepAlive = requestFraming(head).kind === 'none' && keepsAlive(head);
   }
 
-  answerPage(): void {
-    const page = this.#page();
+  async answerPage(): Promise<void> {
+    const page = await this.#page();
     const body = `${JSON.stringify(page.body, null, 2)}\n`;
     const lines = [
       `HTTP/1.1 ${page.status} ${page.status === 200 ? 'OK' : 'Refused'}`,
@@ -51,14 +51,17 @@ export class OwnHostRequest extends ProxyConversation {
     this.channel.write(Buffer.from(`${lines.join('\r\n')}\r\n\r\n${payload}`));
   }
 
-  #page(): { status: number; body: unknown } {
+  async #page(): Promise<OwnPage> {
     const { method } = this.head;
     if (method !== 'GET' && method !== 'HEAD') {
       return { status: 405, body: { error: 'only GET is answered here' } };
     }
     const pages = 'the pages are /v1/whoami and /v1/why/ID';
     return (
-      this.proxy.ownPage(this.#path, this.#evidence) ?? { status: 404, body: { error: pages } }
+      (await this.proxy.ownPage(this.#path, this.#evidence)) ?? {
+        status: 404,
+        body: { error: pages },
+      }
     );
   }
 }

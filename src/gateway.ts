@@ -1,0 +1,263 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { startAdmin } from './admin/admin.ts';
+import { type Readiness, startHealth } from './admin/health.ts';
+import { Metrics } from './admin/metrics.ts';
+import { ownPage } from './admin/own-pages.ts';
+import { keepToken } from './admin/token.ts';
+import { explainExchange } from './admin/why.ts';
+import type { AuditEvent } from './audit/event.ts';
+import { RecentExchanges } from './audit/recent.ts';
+import { Recorder } from './audit/recorder.ts';
+import { AuditTrail } from './audit/trail.ts';
+import { openAudit } from './audit/writer.ts';
+import type { Bind, ListenerConfig, SecretRef } from './config/config.ts';
+import type { Loaded } from './config/load.ts';
+import { secretRefs } from './config/secret-refs.ts';
+import type { Grant } from './core/conversation.ts';
+import { Ip } from './core/ip.ts';
+import type { Secret } from './core/secret.ts';
+import { type BoundAddress, createOwnAddresses } from './destination/own-addresses.ts';
+import { createResolver } from './destination/resolver.ts';
+import { type Permit, runExchange } from './exchange.ts';
+import { compileIdentity } from './identity/identify.ts';
+import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
+import type { Logger } from './log.ts';
+import { compile } from './policy/policy.ts';
+import { readSecrets } from './secret/read.ts';
+import type { Channel } from './stream/channel.ts';
+import { UpstreamGrant, type WaysOut } from './upstream/grants.ts';
+import { HttpPool } from './upstream/pool.ts';
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+}
+
+/** A gateway at work. */
+export interface Gateway {
+  /** What each listener is bound to, with the ports that the system picked. */
+  readonly listeners: ReadonlyMap<string, readonly Bind[]>;
+  readonly admin: Bind;
+  /** Calls with every event, once it is on record. */
+  onAuditEvent(listener: (event: AuditEvent) => void): void;
+  /**
+   * Drains: readiness fails at once, accepting goes on for `gateway.drain.notice`, exchanges finish within
+   * `gateway.drain.limit`. A second call waits for the same end.
+   *
+   * @param options `notice: false` where no balancer has to move away first
+   */
+  stop(options?: { notice: boolean }): Promise<void>;
+  readonly stopped: Promise<void>;
+}
+
+/** Kept HTTP connections: enough for bursts, and let go before common servers let go of theirs. */
+const POOL_LIMITS = { perKey: 64, total: 2_048, idleMs: 4_000 };
+
+/**
+ * Builds the parts from a configuration and starts them: first what an exchange needs, last what accepts clients. What
+ * was started before a fault is stopped again.
+ *
+ * @throws SekishoError naming what cannot be had: a secret, the audit directory, an address to bind
+ */
+export async function startGateway(loaded: Loaded, surroundings: Surroundings): Promise<Gateway> {
+  const parts = await buildParts(loaded, surroundings);
+  try {
+    return await startParts(parts);
+  } catch (error) {
+    await closeParts(parts);
+    throw error;
+  }
+}
+
+type Parts = Awaited<ReturnType<typeof buildParts>>;
+
+async function buildParts({ config, digest }: Loaded, { env, log }: Surroundings) {
+  const { name, contact, dataDir, resolvers } = config.gateway;
+  const secrets = readSecrets(secretRefs(config), { env });
+  const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
+  const policy = compile(config);
+  const metrics = new Metrics();
+  metrics.policyLoaded(digest, Date.now());
+
+  const { durability, keepMs, onFailure } = config.audit;
+  const auditDir = join(dataDir, 'audit');
+  const now = Date.now;
+  const writer = await openAudit({ dir: auditDir, durability, keepMs, now, log, meter: metrics });
+  const recent = new RecentExchanges();
+  const recorder = new Recorder(
+    { gateway: name, writer, recent, meter: metrics, now, elapsed: () => performance.now() },
+    { policy: digest, owned: config.networks.owned, onFailure },
+  );
+
+  const { token } = config.admin;
+  const resolver = createResolver({ servers: resolvers });
+  metrics.watchResolver(() => resolver.stats);
+  const bound: BoundAddress[] = [];
+  return {
+    config,
+    digest,
+    log,
+    policy,
+    metrics,
+    writer,
+    recorder,
+    resolver,
+    bound,
+    contact,
+    now,
+    trail: new AuditTrail(auditDir, recent, now),
+    identifier: compileIdentity(config.principals, secret),
+    own: createOwnAddresses({ listeners: () => bound }),
+    pool: new HttpPool(POOL_LIMITS),
+    adminToken: token === undefined ? await keepToken(dataDir) : secret(token),
+    /** In the order in which they were started. */
+    running: [] as { close(): Promise<void> }[],
+    listeners: [] as ForwardProxyListener[],
+    state: 'starting' as 'starting' | 'accepting' | 'draining',
+  };
+}
+
+async function startParts(parts: Parts): Promise<Gateway> {
+  const { config, log, bound } = parts;
+  const readiness: Readiness = () => [{ name: parts.state, ok: parts.state === 'accepting' }];
+  const admin = await startAdmin(config.admin.bind, adminParts(parts, readiness));
+  parts.running.push(admin);
+  bound.push(boundAddress(admin.bind));
+  if (config.gateway.health !== undefined) {
+    const health = await startHealth(config.gateway.health, readiness);
+    parts.running.push(health);
+    bound.push(boundAddress(health.bind));
+  }
+  const listeners = new Map<string, readonly Bind[]>();
+  for (const listenerConfig of config.listeners) {
+    const listener = createListener(parts, listenerConfig);
+    parts.listeners.push(listener);
+    const binds = await listener.start();
+    listeners.set(listenerConfig.name, binds);
+    bound.push(...binds.map(boundAddress));
+    log.info({ listener: listenerConfig.name, addresses: binds.map(bindText) }, 'listening');
+  }
+  parts.state = 'accepting';
+  log.info({ admin: bindText(admin.bind), policy: parts.digest }, 'ready');
+
+  const stopped = Promise.withResolvers<void>();
+  return {
+    listeners,
+    admin: admin.bind,
+    onAuditEvent: (listener) => parts.recorder.onEvent(listener),
+    stop(options) {
+      if (parts.state === 'accepting') drain(parts, options).then(stopped.resolve, stopped.reject);
+      return stopped.promise;
+    },
+    stopped: stopped.promise,
+  };
+}
+
+function adminParts(parts: Parts, readiness: Readiness) {
+  const { policy, digest, contact, trail, config } = parts;
+  const startedAt = new Date().toISOString();
+  return {
+    token: parts.adminToken,
+    readiness,
+    metrics: { contentType: parts.metrics.contentType, text: () => parts.metrics.text() },
+    trail,
+    why: async (id: string) => {
+      const events = await trail.find(id);
+      if (events.length === 0) return undefined;
+      return explainExchange(events, { policy, digest, contact, now: Date.now() });
+    },
+    status: () => ({ gateway: config.gateway.name, state: parts.state, policy: digest, startedAt }),
+    log: parts.log,
+  };
+}
+
+function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListener {
+  const { identifier, metrics, log } = parts;
+  const { connectMs, idleMs } = config.timeouts;
+  const exits = new Map(parts.config.exits.map((exit) => [exit.name, exit.localAddress]));
+  const meter = {
+    dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
+    tunnels: (change: 1 | -1) => metrics.tunnels(change),
+    now: () => performance.now(),
+  };
+  const ways: WaysOut = { pool: parts.pool, exits, connectMs, idleMs, meter };
+  const fault = (error: unknown) => {
+    metrics.fault();
+    log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
+  };
+  const gate = { ...parts, fault, grant: (permit: Permit) => grantOf(permit, ways) };
+  const events: ListenerEvents = {
+    rejected: (rejection) => metrics.rejected(config.name, rejection),
+    connections: (open) => metrics.connections(config.name, open),
+    fault,
+  };
+  return new ForwardProxyListener(
+    {
+      config,
+      via: viaPseudonym(parts.config.gateway.name),
+      identity: () => identifier,
+      run: (conversation) => runExchange(conversation, gate),
+      ownPage: (path, evidence) => ownPage(path, evidence, parts),
+    },
+    events,
+  );
+}
+
+function grantOf(
+  { record, decision, principal, question, addresses }: Permit,
+  ways: WaysOut,
+): Grant<Channel> {
+  const { destination } = question;
+  return new UpstreamGrant(
+    {
+      id: record.id,
+      decision,
+      principal,
+      destination,
+      addresses,
+      record: (later) => record.decision(later),
+      dialled: (address) => record.dialled(address),
+    },
+    ways,
+  );
+}
+
+async function drain(parts: Parts, { notice } = { notice: true }): Promise<void> {
+  const { noticeMs, limitMs } = parts.config.gateway.drain;
+  parts.state = 'draining';
+  // Balancers see readiness fail and move away while connections that they still send are served.
+  if (notice) await wait(noticeMs);
+  await Promise.all(parts.listeners.map((listener) => listener.drain(limitMs)));
+  await closeParts(parts);
+}
+
+async function closeParts({
+  listeners,
+  running,
+  pool,
+  resolver,
+  recorder,
+  writer,
+}: Parts): Promise<void> {
+  await Promise.all(listeners.map((listener) => listener.drain(0)));
+  pool.close();
+  resolver.close();
+  await Promise.all(running.map((part) => part.close()));
+  recorder.close();
+  await writer.close();
+}
+
+function boundAddress({ host, port }: Bind): BoundAddress {
+  return { ip: Ip.parse(host) as Ip, port };
+}
+
+function bindText({ host, port }: Bind): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Tells gateways apart in Via fields without telling upstreams their names. */
+function viaPseudonym(name: string): string {
+  return `sekisho-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+}
