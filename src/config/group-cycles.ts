@@ -1,7 +1,7 @@
 import { type Diagnostic, Fault, quote } from '../core/diagnostic.ts';
 import type { Merged } from './merge.ts';
 
-/** Groups that hold themselves by way of others: one fault for each circle. */
+/** Groups that hold themselves by way of others. Of circles that share a group, one is told. */
 export function checkGroupCycles(merged: Merged, faults: Diagnostic[]): void {
   const inner = innerGroups(merged);
   const done = new Set<string>();

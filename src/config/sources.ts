@@ -112,7 +112,7 @@ interface Included {
   readonly at: Position;
 }
 
-/** Included files in a fixed order, each once. A pattern may match nothing; hidden files match no pattern. */
+/** Included files in a fixed order, each once. A pattern may match nothing. */
 function findIncluded(main: YamlDocument, around: Surroundings): Included[] {
   const written = (main.data as { include?: unknown } | null)?.include;
   const folder = dirname(main.file);
@@ -123,7 +123,6 @@ function findIncluded(main: YamlDocument, around: Surroundings): Included[] {
     const isGlob = /[*?[{]/.test(pattern);
     const paths = isGlob ? around.glob(pattern, folder) : [pattern];
     for (const path of [...paths].sort(compareText)) {
-      if (isGlob && isHidden(path)) continue;
       const full = besides(folder, path);
       if (resolve(full) !== resolve(main.file) && !found.has(resolve(full))) {
         found.set(resolve(full), { path: full, at });
@@ -131,9 +130,4 @@ function findIncluded(main: YamlDocument, around: Surroundings): Included[] {
     }
   }
   return [...found.values()];
-}
-
-/** Editors' lock files and the generations that Kubernetes keeps beside a mounted file. */
-function isHidden(path: string): boolean {
-  return path.split('/').some((part) => /^\.+[^.]/.test(part));
 }

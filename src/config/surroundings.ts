@@ -13,7 +13,10 @@ export interface Surroundings {
   /** Milliseconds since the epoch. */
   readonly now: number;
   readFile(path: string): Uint8Array;
-  /** Files that a pattern matches, relative to a folder unless the pattern is absolute. */
+  /**
+   * Files that a pattern matches, relative to a folder unless the pattern is absolute. Hidden ones match none: editors'
+   * lock files, and the generations that Kubernetes keeps beside a mounted file.
+   */
   glob(pattern: string, folder: string): readonly string[];
 }
 
