@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { compilePath, plainPath } from './path.ts';
+import { commonPath, compilePath, plainPath } from './path.ts';
 
 const rows: readonly [glob: string, matches: readonly string[], misses: readonly string[]][] = [
   ['/a', ['/a'], ['/a/', '/ab', '/', '/A']],
@@ -36,4 +36,24 @@ describe('a path pattern', () => {
     const pattern = compilePath('/**a*a*a**a*a*b');
     assert.ok(!pattern.matches(`/${'a'.repeat(60_000)}`));
   });
+});
+
+describe('a path that two globs have in common', () => {
+  const pairs: readonly [a: string, b: string, common: string | undefined][] = [
+    ['/a', '/a', '/a'],
+    ['/a', '/b', undefined],
+    ['/a/*/c', '/a/b/*', '/a/b/c'],
+    ['/a/*', '/*/b', '/a/b'],
+    ['/a/**', '/b/**', undefined],
+    ['/**', '/a/b/c', '/a/b/c'],
+    ['/*', '/a/b', undefined],
+    ['/**/x', '/a/**', '/a/x'],
+    ['/*/b/**', '/*/b/**', '/x/b/x'],
+  ];
+  for (const [a, b, common] of pairs) {
+    it(`${a} and ${b}: ${common ?? 'none'}`, () => {
+      assert.equal(commonPath(a, b), common);
+      assert.equal(commonPath(b, a) === undefined, common === undefined);
+    });
+  }
 });

@@ -124,12 +124,15 @@ function stepsTogether(a: string, i: number, b: string, j: number): Step[] {
     return a[i] === b[j] && i < a.length ? [[a[i] as string, 1, 1]] : [];
   }
   const steps: Step[] = [];
+  if (wildA > 0 && wildB > 0) steps.push(['x', wildA, wildB]);
+  if (wildA > 0 && wildB === 0 && j < b.length && (wildA > 1 || b[j] !== '/')) {
+    steps.push([b[j] as string, 0, 1]);
+  }
+  if (wildB > 0 && wildA === 0 && i < a.length && (wildB > 1 || a[i] !== '/')) {
+    steps.push([a[i] as string, 1, 0]);
+  }
   if (wildA > 0) steps.push(['', wildA, 0]);
   if (wildB > 0) steps.push(['', 0, wildB]);
-  if (wildA > 0 && wildB === 0 && j < b.length && (wildA > 1 || b[j] !== '/'))
-    steps.push([b[j] as string, 0, 1]);
-  if (wildB > 0 && wildA === 0 && i < a.length && (wildB > 1 || a[i] !== '/'))
-    steps.push([a[i] as string, 1, 0]);
   return steps;
 }
 

@@ -71,6 +71,9 @@ export class Survey {
   hosts(rule: RuleConfig, config: PolicyConfig): HostPoint[] {
     const own = entriesIn(rule, config);
     const inside = new Set(own.flatMap((entry) => this.#inside.get(keyOf(entry)) ?? [entry]));
+    if (rule.effect === 'allow' && own.some(({ kind }) => kind === 'network')) {
+      for (const cidr of rule.addresses ?? []) inside.add({ kind: 'network', cidr });
+    }
     if (rule.effect === 'deny') {
       if (own.some(({ kind }) => kind === 'any'))
         for (const entry of this.#literals) inside.add(entry);

@@ -138,10 +138,14 @@ function waysOf(rules: readonly CompiledAllow[]): Way[] {
   ]);
 }
 
+// What a third, more specific rule on methods or paths leaves to the two.
+const OTHER_METHOD = 'OTHER';
+const UNCLEAR_PATH = '/..';
+
 function requestsOf(rules: readonly CompiledAllow[]): ReadableRequest[] {
-  const methods = new Set(rules.flatMap(({ methods: names }) => [...(names ?? ['GET'])]));
+  const methods = new Set([OTHER_METHOD, ...rules.flatMap((rule) => [...(rule.methods ?? [])])]);
   const globs = [...new Set(rules.flatMap(({ paths }) => paths?.map(({ text }) => text) ?? []))];
-  const paths = new Set(['/']);
+  const paths = new Set([UNCLEAR_PATH]);
   for (const [i, a] of globs.entries()) {
     for (const b of globs.slice(i)) {
       // Patterns of different lengths never tie.
