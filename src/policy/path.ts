@@ -98,8 +98,20 @@ function enter(tokens: readonly number[], states: Uint8Array, at: number): void 
   }
 }
 
-/** A path that both globs match, or undefined when there is none. `x` stands where any character may. */
+/** A plain path that both globs match, or undefined when there is none. */
 export function commonPath(a: string, b: string): string | undefined {
+  const path = findCommon(a, b);
+  if (path === undefined) return undefined;
+  // Two wildcards may have met around nothing, which leaves an empty segment.
+  const variants = [path, path.replace(/\/{2,}/g, '/'), path.replace(/\/(?=\/)/g, '/x')];
+  const [first, second] = [compilePath(a), compilePath(b)];
+  return variants.find((each) => {
+    const plain = plainPath(each);
+    return plain !== undefined && first.matches(plain) && second.matches(plain);
+  });
+}
+
+function findCommon(a: string, b: string): string | undefined {
   const dead = new Set<number>();
   const search = (i: number, j: number): string | undefined => {
     if (i === a.length && j === b.length) return '';
