@@ -60,6 +60,8 @@ export interface Place<R extends CompiledRule> {
 export class DestinationIndex<R extends CompiledRule> {
   readonly #exact = new Map<string, Place<R>[]>();
   readonly #below = new Map<string, Place<R>[]>();
+  /** Saves looking up most of the suffixes that are none. */
+  readonly #suffixLengths = new Set<number>();
   readonly #networks = new NetworkMap<Place<R>>();
   #any: Place<R> | undefined;
   readonly #cells = new Map<string, RuleCells<R>>();
@@ -78,6 +80,7 @@ export class DestinationIndex<R extends CompiledRule> {
     const places = this.#exact.get(name)?.slice() ?? [];
     if (this.#below.size > 0) {
       for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+        if (!this.#suffixLengths.has(name.length - dot - 1)) continue;
         const below = this.#below.get(name.slice(dot + 1));
         if (below !== undefined) places.push(...below);
       }
@@ -127,6 +130,7 @@ export class DestinationIndex<R extends CompiledRule> {
     if (entry.kind === 'host') file(this.#exact, entry.host.name, place);
     else {
       file(this.#below, entry.suffix.name, place);
+      this.#suffixLengths.add(entry.suffix.name.length);
       if (entry.apex) file(this.#exact, entry.suffix.name, place);
     }
   }

@@ -30,6 +30,7 @@ export class Subjects {
   /** From a key to the groups that hold it. */
   readonly #parents = new Map<string, string[]>();
   readonly #globs: { readonly pattern: RegExp; readonly group: string }[] = [];
+  readonly #keys = new Map<string, string>();
   readonly #memory = new Map<string, { template: string | undefined; subject: Subject }>();
   readonly #anonymous: Subject;
 
@@ -62,8 +63,17 @@ export class Subjects {
   keyOf(reference: string, wildcard: 'everyone' | 'identified' = IDENTIFIED): string {
     if (reference === '*') return wildcard;
     if (reference === 'anonymous') return ANONYMOUS;
-    if (this.#groups.has(reference)) return `group ${reference}`;
-    return this.#templates.has(reference) ? `template ${reference}` : `principal ${reference}`;
+    // One string for all rules that name the caller: a hundred thousand copies would be slow to look through.
+    const known = this.#keys.get(reference);
+    if (known !== undefined) return known;
+    const key = `${this.#kindOf(reference)} ${reference}`;
+    this.#keys.set(reference, key);
+    return key;
+  }
+
+  #kindOf(reference: string): 'group' | 'template' | 'principal' {
+    if (this.#groups.has(reference)) return 'group';
+    return this.#templates.has(reference) ? 'template' : 'principal';
   }
 
   of(principal: Principal | undefined): Subject {
