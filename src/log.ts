@@ -10,6 +10,8 @@ export type { Logger };
  * It tells of the gateway (started, cannot write, recovered), never of single exchanges: those are in the audit.
  */
 export function createLogger(stream: Writable & { isTTY?: boolean }): Logger {
+  // Whoever read the log is gone: there is nobody left to tell, and no reason to stop guarding the network.
+  stream.on('error', () => {});
   const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } };
   return pino(options, stream.isTTY === true ? prettyTo(stream) : stream);
 }

@@ -21,6 +21,7 @@ const COMMANDS: readonly (() => Command)[] = [
 export async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('sekisho')
     .description('The checkpoint for workloads that have no fixed address.')
+    .enablePositionalOptions()
     .showHelpAfterError('(--help shows the usage with an example)');
   for (const command of COMMANDS) program.addCommand(command());
   for (const command of [program, ...program.commands]) command.exitOverride();

@@ -20,7 +20,7 @@ export async function runGateway(file: string): Promise<Gateway> {
   const gateway = await startGateway(load(file, { env: process.env }), { env: process.env, log });
   const stop = (signal: NodeJS.Signals) => {
     process.once(signal, () => process.exit(1));
-    log.info({ signal }, 'stopping: no new connections, exchanges may finish');
+    log.info({ signal }, 'stopping: exchanges may finish; a second signal ends at once');
     // Ctrl-C is a person at a terminal: no balancer waits for notice.
     void gateway.stop({ notice: signal === 'SIGTERM' });
   };

@@ -150,12 +150,9 @@ function liveLine(event: OutcomeEvent): string {
   );
 }
 
-function refusalText({ decision, address }: OutcomeEvent): string {
+function refusalText({ decision }: OutcomeEvent): string {
   if (decision === null) return '';
-  const hint =
-    decision.reason === 'address-forbidden' && address !== null
-      ? ` (--addresses ${address} lets it pass)`
-      : '';
+  const hint = decision.reason === 'address-forbidden' ? ' (--addresses lets named ones pass)' : '';
   return `${decision.reason}: ${REASONS[decision.reason].says}${hint}`;
 }
 

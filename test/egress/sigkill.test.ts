@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { AuditEvent } from '../../src/audit/event.ts';
 import { RawClient } from '../support/clients.ts';
@@ -56,9 +57,9 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.por
 });
 
 /** The first listener's port, from the log. */
-async function listeningPort(log: NodeJS.ReadableStream): Promise<number> {
+async function listeningPort(log: Readable): Promise<number> {
   let text = '';
-  for await (const chunk of log) {
+  for await (const [chunk] of on(log, 'data', { close: ['end'] })) {
     text += chunk;
     const port = /"listener":"egress".*?:(\d+)"/.exec(text)?.[1];
     if (port !== undefined) return Number(port);
