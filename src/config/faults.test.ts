@@ -339,12 +339,12 @@ function takeMarks(marked: string): { text: string; places: string[] } {
 test('all faults of a file are told at once, in its order', () => {
   const found = faultsOf({
     'sekisho.yaml':
-      'rules:\n  - { name: a, allow: [x], to: [] }\naudit: { kep: 1d }\nidentity: {}\n',
+      'rules:\n  - { name: a, deny: [x], to: [] }\naudit: { kep: 1d }\nidentity: {}\n',
   });
   assert.deepEqual(found, [
     'sekisho.yaml:1:1: "version" is missing; add it',
-    'sekisho.yaml:2:24: no principal or group is called "x"; define it under principals or groups',
-    'sekisho.yaml:2:32: this list is empty; give it an entry, or remove the key',
+    'sekisho.yaml:2:23: no principal or group is called "x"; define it under principals or groups',
+    'sekisho.yaml:2:27: a deny of nothing denies nothing; give it an entry, or remove the rule',
     'sekisho.yaml:3:10: the key "kep" is unknown; did you mean "keep"?',
     `sekisho.yaml:4:1: ${refuses('identity')}`,
   ]);

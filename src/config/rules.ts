@@ -52,7 +52,8 @@ function ruleSchema(names: Names) {
     allow: callers.optional(),
     deny: callers.optional(),
     except: list(parsed((text) => parseException(text, names))).optional(),
-    to: list(parsed((text) => parseDestination(text, names))),
+    // An empty allow is closed, and `check` says that it never matches.
+    to: z.array(parsed((text) => parseDestination(text, names))),
     ports: list(port).optional(),
     methods: list(parsed(parseMethod)).optional(),
     paths: list(parsed(parsePathGlob)).optional(),
@@ -84,6 +85,14 @@ function effectFaults(
       ? 'a rule cannot both allow and deny'
       : 'the rule neither allows nor denies';
     return [{ path: [], message: says(message, 'write allow: [ … ] or deny: [ … ]') }];
+  }
+  if (!allows && Array.isArray(rule.to) && rule.to.length === 0) {
+    return [
+      {
+        path: ['to'],
+        message: says('a deny of nothing denies nothing', 'give it an entry, or remove the rule'),
+      },
+    ];
   }
   const effect = allows ? 'an allow' : 'a deny';
   const remedy = `remove it, or make this ${allows ? 'a deny' : 'an allow'}`;
