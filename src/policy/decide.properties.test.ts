@@ -130,7 +130,7 @@ function matchPort(rule: RuleConfig, q: Question): boolean {
   const { scheme, port } = q.destination;
   if (rule.ports) return rule.ports.some(({ first, last }) => port >= first && port <= last);
   if (rule.effect === 'deny') return true;
-  if (scheme === 'http') return port === 80;
+  if (scheme === 'http') return port === 80 || port === 443;
   return port === 443 || (port === 80 && rule.tls === 'required');
 }
 

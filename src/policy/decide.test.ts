@@ -256,7 +256,7 @@ table('ports', [
     'plain http to 443',
     [allow({})],
     { to: 'a.example:443', scheme: 'http', request: 'GET /' },
-    'no-matching-rule',
+    'allow allowing',
   ],
   ['a tunnel to 80 is plain http', [allow({})], { to: 'a.example:80' }, 'allow allowing'],
   [

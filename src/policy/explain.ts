@@ -148,7 +148,7 @@ function listText(texts: readonly string[]): string {
 
 function portsText({ ports, effect }: RuleConfig): string {
   if (ports === undefined) {
-    return effect === 'allow' ? '443 for tunnels and 80 for plain http' : 'all ports';
+    return effect === 'allow' ? '443, and 80 for plain http' : 'all ports';
   }
   const texts = ports.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
   return listText(texts);

@@ -134,13 +134,12 @@ export function expired(rule: RuleConfig, now: number): boolean {
 }
 
 /**
- * Without `ports`: 443 for tunnels, 80 for plain HTTP. A tunnel to port 80 carries plain HTTP that is read, unless the
- * rule lets raw bytes pass.
+ * Without `ports`: 443, and 80 for plain HTTP. A tunnel to port 80 carries plain HTTP that is read, unless the rule lets
+ * raw bytes pass.
  */
 function allowsPort(rule: AllowRule, { scheme, port }: Destination): boolean {
   if (rule.ports !== undefined) return inRanges(rule.ports, port);
-  if (scheme === 'http') return port === 80;
-  return port === 443 || (port === 80 && rule.tls !== 'off');
+  return port === 443 || (port === 80 && (scheme === 'http' || rule.tls !== 'off'));
 }
 
 function inRanges(ranges: readonly PortRange[] | undefined, port: number): boolean {

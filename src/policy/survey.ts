@@ -106,8 +106,8 @@ export class Survey {
 
   ports(rule: RuleConfig, scheme: Scheme): PortRange[] {
     if (rule.ports === undefined && rule.effect === 'allow') {
-      const port = scheme === 'http' ? 80 : 443;
-      return [{ first: port, last: port }];
+      const ports = scheme === 'http' ? [80, 443] : [443];
+      return ports.map((port) => ({ first: port, last: port }));
     }
     return (rule.ports ?? [ALL_PORTS]).flatMap((range) => split(range, this.#cuts));
   }
