@@ -101,13 +101,13 @@ const rows: readonly Row[] = [
     'a method',
     [allow({ ...p, to: ['a.example'], methods: ['GET'] })],
     [allow({ ...p, to: ['a.example'], methods: ['GET', 'PUT'] })],
-    ['+ p a.example:80 PUT (rule allowing)', '+ p a.example:443 PUT (rule allowing)'],
+    ['+ p a.example:443 PUT (rule allowing)', '+ p a.example:80 PUT (rule allowing)'],
   ],
   [
     'a path',
     [],
     [allow({ ...p, to: ['a.example'], methods: ['GET'], paths: ['/x/**'] })],
-    ['+ p a.example:80 GET /x/** (rule allowing)', '+ p a.example:443 GET /x/** (rule allowing)'],
+    ['+ p a.example:443 GET /x/** (rule allowing)', '+ p a.example:80 GET /x/** (rule allowing)'],
   ],
   [
     'a network',
