@@ -132,7 +132,7 @@ const alien = (name: string, owner = 'team-a') =>
 
 test('a file with an owner cannot touch what is not its own', () => {
   const found = faultsOf({
-    'sekisho.yaml': `${MAIN}${principal('main-app')}groups: { everyone: ["*-app"] }\n`,
+    'sekisho.yaml': `${MAIN}${principal('main-app')}groups: { everyone: [main-app] }\n`,
     'teams/a.yaml': `${TEAM}groups: { a-all: [main-app, everyone, "*-app"] }
 rules:
   - { name: r1, allow: ["*", anonymous, main-app, everyone], to: [a.example] }
@@ -158,5 +158,13 @@ enforcement: report
     'teams/a.yaml:8:1: a file with an owner cannot hold "exits"; move it to the main file',
     'teams/a.yaml:9:1: a file with an owner cannot hold "enforcement"; move it to the main file',
     `teams/b.yaml:3:29: ${alien('a-app', 'team-b')}`,
+  ]);
+});
+
+test('a file with an owner cannot name its principals into a group of others', () => {
+  const main = `${MAIN}${principal('fn-main')}groups: { functions: ["fn-*"] }\n`;
+  const team = `owner: team-a\n${principal('fn-team')}`;
+  assert.deepEqual(faultsOf({ 'sekisho.yaml': main, 'teams/a.yaml': team }), [
+    'teams/a.yaml:2:15: "fn-team" of "team-a" would join the group "functions" by its glob "fn-*"; give it another name, or have the group name it without a glob',
   ]);
 });

@@ -46,6 +46,27 @@ export function checkOwnership(
   for (const [name, principal] of Object.entries(merged.map('principals'))) {
     checkOwner(principal, ['principals', name], merged, faults);
   }
+  checkJoining(merged, names, faults);
+}
+
+/** A glob of somebody else's group must not take in what a limited file defines: its author would choose the name. */
+function checkJoining(merged: Merged, names: Names, faults: Diagnostic[]): void {
+  for (const [group, members] of Object.entries(merged.map('groups'))) {
+    // In a limited file the glob itself is the fault.
+    if (merged.fileOwner(['groups', group]) !== undefined) continue;
+    const globs = Array.isArray(members)
+      ? members.filter((word) => String(word).includes('*'))
+      : [];
+    for (const glob of globs.map(String)) {
+      for (const name of names.principalsLike(glob)) {
+        const owner = names.principals.get(name)?.fileOwner;
+        if (owner === undefined) continue;
+        const message = `${quote(name)} of ${quote(owner)} would join the group ${quote(group)} by its glob ${quote(glob)}`;
+        const remedy = 'give it another name, or have the group name it without a glob';
+        faults.push(new Fault(message, remedy).at(merged.at(['principals', name], 'key')));
+      }
+    }
+  }
 }
 
 function checkList(
