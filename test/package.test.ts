@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { listeningPort, RawClient } from './support/clients.ts';
 import { ROOT } from './support/sources.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'sekisho-package-'));
@@ -76,4 +78,47 @@ test('the package holds what runs and what explains it, and no sources', () => {
     shipped.filter((path) => /\.test\.|(?<!\.d)\.ts$|\.map$/.test(path)),
     [],
   );
+});
+
+test('the installed package runs a gateway', async () => {
+  writeFileSync(
+    join(consumer, 'sekisho.yaml'),
+    `version: 1
+admin: { bind: "127.0.0.1:0" }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+`,
+  );
+  const gateway = spawn(join(consumer, 'node_modules/.bin/sekisho'), ['run'], {
+    cwd: consumer,
+    env,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  const client = new RawClient(await listeningPort(gateway.stderr));
+  client.send('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
+  assert.match(await client.all(), /^HTTP\/1\.1 407 [^\r]*no-identity/);
+  gateway.kill('SIGINT');
+  assert.deepEqual(await once(gateway, 'exit'), [0, null]);
+});
+
+test('a program that imports the package type-checks', () => {
+  writeFileSync(
+    join(consumer, 'use.ts'),
+    `import { type Gateway, createLogger, load, startGateway } from 'sekisho';
+const log = createLogger(process.stderr);
+const gateway: Gateway = await startGateway(load('sekisho.yaml'), { env: process.env, log });
+await gateway.stop();
+`,
+  );
+  const modules = join(ROOT, 'node_modules');
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2024',
+  ];
+  const types = ['--types', 'node', '--typeRoots', join(modules, '@types')];
+  run(consumer, join(modules, '.bin/tsc'), ...options, ...types, 'use.ts');
 });

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { on, once } from 'node:events';
+import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { test } from 'node:test';
 import type { AuditEvent } from '../../src/audit/event.ts';
-import { RawClient } from '../support/clients.ts';
+import { listeningPort, RawClient } from '../support/clients.ts';
 import { ROOT } from '../support/sources.ts';
 import { startHttpUpstream } from '../support/upstreams.ts';
 
@@ -55,17 +54,6 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.por
     assert.ok(recorded.has(url), `${url} reached the upstream unrecorded`);
   await rm(dir, { recursive: true });
 });
-
-/** The first listener's port, from the log. */
-async function listeningPort(log: Readable): Promise<number> {
-  let text = '';
-  for await (const [chunk] of on(log, 'data', { close: ['end'] })) {
-    text += chunk;
-    const port = /"listener":"egress".*?:(\d+)"/.exec(text)?.[1];
-    if (port !== undefined) return Number(port);
-  }
-  throw new Error(`the gateway ended before it listened: ${text}`);
-}
 
 /** Requests with paths of their own on kept-alive connections, until the gateway is gone. */
 async function sendUntilCut(port: number, upstreamPort: number, client: number): Promise<void> {

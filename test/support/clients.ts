@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 
 export interface Finished {
   readonly code: number | null;
@@ -41,6 +42,17 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   const chunks: Buffer[] = [];
   stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
   return () => Buffer.concat(chunks).toString();
+}
+
+/** The port of the listener `egress` of a gateway in another process, from its log. */
+export async function listeningPort(log: Readable): Promise<number> {
+  let text = '';
+  for await (const [chunk] of on(log, 'data', { close: ['end'] })) {
+    text += chunk;
+    const port = /"listener":"egress".*?:(\d+)"/.exec(text)?.[1];
+    if (port !== undefined) return Number(port);
+  }
+  throw new Error(`the gateway ended before it listened: ${text}`);
 }
 
 /** A raw connection to a proxy: sends bytes as they are and reads what comes back. */
