@@ -30,6 +30,7 @@ export class Channel {
   #ended = false;
   #lost: ChannelLost | undefined;
   #onLost: (() => void) | undefined;
+  #released = false;
 
   /** @param idleMs how long nothing may move in either direction before the connection is given up */
   constructor(socket: Socket, idleMs: number) {
@@ -104,6 +105,7 @@ export class Channel {
   /** Takes the socket out of this channel's hands, with the bytes that nobody has taken. */
   release(): { socket: Socket; early: Buffer | undefined } {
     const { socket } = this;
+    this.#released = true;
     socket.pause();
     socket.off('data', this.#onData);
     socket.off('end', this.#onEnd);
@@ -115,6 +117,7 @@ export class Channel {
 
   /** Sends what is buffered, then FIN; the rest of what the peer sends is read and dropped until it closes too. */
   end(): void {
+    if (this.#released || this.socket.destroyed) return;
     this.socket.end();
     this.#taker = { step: () => undefined, resolve: () => {}, reject: () => {} };
     this.#pending = undefined;

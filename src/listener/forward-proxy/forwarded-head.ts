@@ -18,6 +18,19 @@ const PER_HOP: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Whether a request asks to go on as a WebSocket (RFC 6455 4.1). The only upgrade that is passed on: `h2c` would carry
+ * requests past the gateway that it never decided on.
+ */
+export function asksForWebSocket(head: RequestHead): boolean {
+  return (
+    head.minor === 1 &&
+    head.method === 'GET' &&
+    head.fields.value('upgrade')?.toLowerCase() === 'websocket' &&
+    head.fields.list('connection').includes('upgrade')
+  );
+}
+
+/**
  * The head that goes upstream: raw fields in their order, without what was meant for this hop or tells who the caller
  * is, with Host rebuilt from the destination that was decided on.
  *
@@ -41,6 +54,7 @@ export function requestHead(
   const writer = new HeadWriter(`${head.method} ${target.originForm} HTTP/1.1`);
   writer.set('Host', hostField(target)).keep(head.fields, drop);
   setFraming(writer, framing);
+  if (asksForWebSocket(head)) setUpgrade(writer);
   return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
 }
 
@@ -53,7 +67,7 @@ export function requestHead(
 export function responseHead(
   head: ResponseHead,
   framing: Framing,
-  connection: 'close' | 'keep-alive' | undefined,
+  connection: 'close' | 'keep-alive' | 'upgrade' | undefined,
   via: string,
 ): Buffer {
   const named = connectionNamed(head.fields);
@@ -65,7 +79,8 @@ export function responseHead(
     named.has(name);
   const writer = new HeadWriter(`HTTP/1.1 ${head.status} ${head.phrase}`).keep(head.fields, drop);
   setFraming(writer, framing);
-  if (connection !== undefined) writer.set('Connection', connection);
+  if (connection === 'upgrade') setUpgrade(writer);
+  else if (connection !== undefined) writer.set('Connection', connection);
   return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
 }
 
@@ -92,4 +107,8 @@ function connectionNamed(fields: Fields): ReadonlySet<string> {
 function setFraming(writer: HeadWriter, framing: Framing): void {
   if (framing.kind === 'length') writer.set('Content-Length', String(framing.length));
   if (framing.kind === 'chunked') writer.set('Transfer-Encoding', 'chunked');
+}
+
+function setUpgrade(writer: HeadWriter): void {
+  writer.set('Connection', 'Upgrade').set('Upgrade', 'websocket');
 }

@@ -14,24 +14,21 @@ import { pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { takeHead } from '../../stream/heads.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
-import {
-  type Framing,
-  keepsAlive,
-  requestFraming,
-  responseFraming,
-} from '../../wire/http1/framing.ts';
+import { type Framing, keepsAlive, responseFraming } from '../../wire/http1/framing.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
-import { requestHead, responseHead } from './forwarded-head.ts';
+import { asksForWebSocket, requestHead, responseHead } from './forwarded-head.ts';
 import { refusalAnswer } from './refusal-response.ts';
+import { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
 
 /** Interim responses that one request may bring (RFC 9110 15.2): enough for any honest server. */
 const MAX_INTERIM = 16;
 const RESPONSE_FIELDS = 256;
+const NOTHING = Buffer.alloc(0);
 
 // RFC 9110 9.2.2: sending these twice has the effect of sending them once.
 const IDEMPOTENT: ReadonlySet<string> = new Set([
@@ -51,15 +48,12 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   protected override readonly head: RequestHead;
   readonly #target: Target;
   readonly #evidence: Evidence;
-  readonly #framing: Framing;
-  readonly #body: BodyReader;
+  readonly #body: RequestBody;
   #grant: Grant<Channel> | undefined;
   #upstream: Connection<Channel> | undefined;
-  #sending: Promise<void> | undefined;
   /** What broke first on the client's side: it explains why the upstream was then given up. */
   #clientFault: FramingError | ChannelLost | undefined;
   #answered = false;
-  #bytesUp = 0;
   #bytesDown = 0;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
@@ -77,8 +71,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.request = target.request;
     this.#target = target;
     this.#evidence = evidence;
-    this.#framing = requestFraming(head);
-    this.#body = new BodyReader(this.#framing);
+    this.#body = new RequestBody(client.channel, head);
     // A refused request with a body: what follows could be body or request, so the connection ends.
     this.keepAlive = this.#body.done && keepsAlive(head);
   }
@@ -131,7 +124,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     return (
       this.#upstream?.reused === true &&
       this.#clientFault === undefined &&
-      this.#framing.kind === 'none' &&
+      this.#body.framing.kind === 'none' &&
       IDEMPOTENT.has(this.head.method)
     );
   }
@@ -139,20 +132,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   #send(): void {
     const { stream } = this.#upstream as Connection<Channel>;
     const { headerNames } = this.proxy.identity();
-    stream.write(requestHead(this.head, this.#target, this.#framing, headerNames, this.proxy.via));
-    if (this.#body.done) return;
-    this.#sending = pumpBody(
-      this.channel,
-      this.#body,
-      stream,
-      this.#framing.kind === 'chunked',
-      (bytes) => {
-        this.#bytesUp += bytes;
-      },
-    ).catch((error: unknown) => {
-      if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
-      if (!(error instanceof ChannelLost && error.code === 'abandoned')) this.#giveUp(error);
-    });
+    const { framing } = this.#body;
+    stream.write(requestHead(this.head, this.#target, framing, headerNames, this.proxy.via));
+    this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
   }
 
   /** Passes interim responses on and gives the final one. */
@@ -162,15 +144,21 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       const head = await takeHead(stream, reader, this.proxy.config.timeouts.headMs);
       if (head === undefined) throw new ChannelLost('reset');
       if (head.status >= 200) return head;
-      if (head.status === 101)
-        throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
-      if (this.head.minor === 1)
+      if (head.status === 101) return this.#vetUpgrade(head);
+      if (this.head.minor === 1) {
         this.channel.write(responseHead(head, { kind: 'none' }, undefined, this.proxy.via));
+      }
     }
     throw new UpstreamError('upstream-reset', `more than ${MAX_INTERIM} interim responses`);
   }
 
+  #vetUpgrade(head: ResponseHead): ResponseHead {
+    if (asksForWebSocket(this.head) && this.#body.done) return head;
+    throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
+  }
+
   async #passResponse(response: ResponseHead): Promise<Outcome> {
+    if (response.status === 101) return this.#passWebSocket(response);
     const upstream = this.#upstream as Connection<Channel>;
     const framing = responseFraming(response, this.head.method);
     const onward: Framing =
@@ -178,6 +166,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head);
     this.channel.write(responseHead(response, onward, this.#connectionField(), this.proxy.via));
     this.#answered = true;
+    this.#body.answered();
     await pumpBody(
       upstream.stream,
       new BodyReader(framing),
@@ -191,6 +180,15 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     return this.#outcome(response.status, null);
   }
 
+  /** From here on the bytes are the two ends' own. */
+  async #passWebSocket(response: ResponseHead): Promise<Outcome> {
+    const grant = this.#grant as Grant<Channel>;
+    this.keepAlive = false;
+    this.channel.write(responseHead(response, { kind: 'none' }, 'upgrade', this.proxy.via));
+    const end = await grant.tunnel(this.channel, this.#upstream as Connection<Channel>, NOTHING);
+    return { status: response.status, ...end };
+  }
+
   #connectionField(): 'close' | 'keep-alive' | undefined {
     if (!this.keepAlive) return 'close';
     return this.head.minor === 0 ? 'keep-alive' : undefined;
@@ -202,11 +200,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     response: ResponseHead,
     framing: Framing,
   ): Promise<void> {
-    if (!this.#body.done) {
-      this.keepAlive = false;
-      this.channel.abandon();
-    }
-    await this.#sending;
+    if (!this.#body.done) this.keepAlive = false;
+    await this.#body.stop();
     const reusable = this.#body.done && framing.kind !== 'close' && keepsAlive(response);
     if (reusable && !upstream.stream.disturbed) this.#grant?.giveBack(upstream);
     else upstream.stream.destroy();
@@ -215,8 +210,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   async #endBroken(error: unknown): Promise<Outcome> {
     this.#upstream?.stream.destroy();
     this.keepAlive = false;
-    this.channel.abandon();
-    await this.#sending;
+    await this.#body.stop();
     if (this.#clientFault instanceof FramingError) return this.#refuseBody(this.#clientFault);
     if (this.#clientFault !== undefined) return this.#outcome(null, 'client-reset');
     const trouble = troubleOf(error);
@@ -240,7 +234,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   #outcome(status: number | null, error: Trouble | null): Outcome {
-    return { status, error, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown };
+    return { status, error, bytesUp: this.#body.bytes, bytesDown: this.#bytesDown };
   }
 }
 

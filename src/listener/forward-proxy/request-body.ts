@@ -1,0 +1,69 @@
+import { pumpBody } from '../../stream/bodies.ts';
+import { type Channel, ChannelLost } from '../../stream/channel.ts';
+import { BodyReader } from '../../wire/http1/body.ts';
+import { type Framing, requestFraming } from '../../wire/http1/framing.ts';
+import { FramingError } from '../../wire/http1/framing-error.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+
+/** How long a client that waits for `100 Continue` may wait for its destination to say so (RFC 9110 10.1.1). */
+const CONTINUE_MS = 1_000;
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+/** The body of a request on its way from the client. It is streamed, so it can be sent once only. */
+export class RequestBody {
+  readonly framing: Framing;
+  /** Payload bytes so far. */
+  bytes = 0;
+  readonly #client: Channel;
+  readonly #reader: BodyReader;
+  readonly #waitsForContinue: boolean;
+  #sending: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @throws FramingError when the head does not tell plainly how long its body is */
+  constructor(client: Channel, head: RequestHead) {
+    this.#client = client;
+    this.framing = requestFraming(head);
+    this.#reader = new BodyReader(this.framing);
+    this.#waitsForContinue =
+      head.minor === 1 && head.fields.list('expect').includes('100-continue');
+  }
+
+  /** Whether all of it was read; true from the start for a request without body. */
+  get done(): boolean {
+    return this.#reader.done;
+  }
+
+  /** @param onFault called when the client's side fails: its body is malformed or it is gone */
+  sendTo(upstream: Channel, onFault: (fault: FramingError | ChannelLost) => void): void {
+    if (this.done) return;
+    if (this.#waitsForContinue) this.#timer = setTimeout(() => this.#continue(), CONTINUE_MS);
+    const chunked = this.framing.kind === 'chunked';
+    const count = (bytes: number) => {
+      this.bytes += bytes;
+    };
+    this.#sending = pumpBody(this.#client, this.#reader, upstream, chunked, count).catch(
+      (error: unknown) => {
+        if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
+        if (error.code !== 'abandoned') onFault(error);
+      },
+    );
+  }
+
+  /** Some clients wait for ever, and some servers never say it. */
+  #continue(): void {
+    if (this.bytes === 0) this.#client.write(CONTINUE);
+  }
+
+  /** The final response has begun: the client need not be told to go on. */
+  answered(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Stops reading the body. Resolves once nothing of it is under way. */
+  async stop(): Promise<void> {
+    clearTimeout(this.#timer);
+    if (!this.done) this.#client.abandon();
+    await this.#sending;
+  }
+}
