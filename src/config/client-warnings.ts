@@ -8,13 +8,14 @@ export function findClearIdentity({ listeners, principals, networks }: Config): 
   if (!entries.some(({ header, basic, bearer }) => header ?? basic ?? bearer)) return [];
   const isOwned = (peers: Cidr) => networks.owned.some((owned) => peers.inside(owned));
   return listeners
+    .filter(({ tls }) => tls === undefined)
     .filter(({ bind, from }) => !bind.every(isLoopback) && from?.every(isOwned) !== true)
     .map(({ name, at }) => {
       const message = `the listener ${quote(name)} takes header, basic and bearer identity in clear from outside networks.owned`;
       return warning(
         at,
         message,
-        'limit it by from to owned networks, or bind it to a loopback address',
+        'give it tls, limit it by from to owned networks, or bind it to a loopback address',
       );
     });
 }

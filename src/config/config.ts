@@ -56,6 +56,8 @@ export interface ListenerConfig {
   readonly from: readonly Cidr[] | undefined;
   /** Peers that must send a PROXY header; from all others it is refused. */
   readonly proxyProtocol: { readonly from: readonly Cidr[] } | undefined;
+  /** The proxy itself over TLS: paths of PEM files. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly timeouts: {
     readonly headMs: number;
     readonly connectMs: number;

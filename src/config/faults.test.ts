@@ -33,7 +33,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['§stores: {}', refuses('stores')],
     ['gateway: { workers: §4 }', refuses('workers: 4')],
     ['listeners: { l: { type: §mysql, bind: "127.0.0.1:1" } }', refuses('mysql')],
-    [listener('§tls: {}'), refuses('tls')],
     [identify('{ §awsIam: { role: r } }'), refuses('awsIam')],
     [
       identify('{ §oidc: {}, §clientCertificate: {} }'),

@@ -1,9 +1,10 @@
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ListenerConfig } from './config.ts';
 import type { Merged } from './merge.ts';
 import type { Names } from './names.ts';
 import { bind, networkList } from './networks.ts';
-import { choice, named, notYet, oneOrMore, says, section } from './shape.ts';
+import { choice, line, named, notYet, oneOrMore, says, section } from './shape.ts';
 import { size, timeout } from './units.ts';
 
 const count = z
@@ -31,7 +32,11 @@ function listenerSchema(names: Names) {
       perClient: count.default(10_000),
       head: headSize.prefault('64KiB'),
     }).prefault({}),
-    tls: notYet('tls'),
+    tls: section({
+      certificate: section({ file: line }),
+      key: section({ file: line }),
+      clientCa: notYet('clientCa'),
+    }).optional(),
     database: notYet('database'),
     trustedHops: notYet('trustedHops'),
   });
@@ -51,6 +56,10 @@ export function toListeners(
     bind,
     from,
     proxyProtocol: rest.proxyProtocol,
+    tls: rest.tls && {
+      certificate: resolve(merged.folder(['listeners', name]), rest.tls.certificate.file),
+      key: resolve(merged.folder(['listeners', name]), rest.tls.key.file),
+    },
     timeouts: {
       headMs: rest.timeouts.head,
       connectMs: rest.timeouts.connect,

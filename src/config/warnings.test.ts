@@ -46,7 +46,7 @@ rules:
 });
 
 const IN_CLEAR =
-  '4:14: the listener "l" takes header, basic and bearer identity in clear from outside networks.owned; limit it by from to owned networks, or bind it to a loopback address';
+  '4:14: the listener "l" takes header, basic and bearer identity in clear from outside networks.owned; give it tls, limit it by from to owned networks, or bind it to a loopback address';
 const listen = (more: string) =>
   `networks: { owned: [10.0.0.0/8] }
 ${APP}listeners: { l: { type: forward-proxy, ${more} } }

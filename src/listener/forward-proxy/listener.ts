@@ -3,9 +3,11 @@ import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
-import { ProxyHeaderError, ProxyHeaderReader } from '../../wire/proxy-protocol.ts';
-import type { Client, ProxyContext } from './client.ts';
+import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
+import type { ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
+import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
+import { ServerTls } from './server-tls.ts';
 
 /** Why a connection was closed before any request of it could be recorded. Counted, not audited. */
 export type Rejection =
@@ -13,12 +15,13 @@ export type Rejection =
   | 'too-many-connections'
   | 'too-many-from-client'
   | 'proxy-header-invalid'
+  | 'tls-handshake-failed'
   | 'closed-before-a-byte';
 
 export interface ListenerEvents {
   rejected(rejection: Rejection): void;
   connections(open: number): void;
-  /** A fault of ours on a connection, which is closed. */
+  /** A fault of ours: of the code, which closes the connection, or of a certificate that cannot be taken. */
   fault(error: unknown): void;
 }
 
@@ -26,14 +29,18 @@ export interface ListenerEvents {
 export class ForwardProxyListener {
   readonly #proxy: ProxyContext;
   readonly #events: ListenerEvents;
+  readonly #tls: ServerTls | undefined;
   readonly #servers: Server[] = [];
   readonly #open = new Set<Socket>();
   readonly #perClient = new Map<string, number>();
   readonly #drain: Drain = { begun: false, waiting: new Set() };
 
+  /** @throws SekishoError `tls-unusable` */
   constructor(proxy: ProxyContext, events: ListenerEvents) {
     this.#proxy = proxy;
     this.#events = events;
+    const { tls } = proxy.config;
+    this.#tls = tls && new ServerTls(tls, (error) => events.fault(error));
   }
 
   /** The bound addresses. @throws SekishoError `listen-failed` naming listener, address and remedy */
@@ -93,35 +100,45 @@ export class ForwardProxyListener {
   }
 
   async #serve(socket: Socket, peer: Ip): Promise<void> {
-    const channel = new Channel(socket, this.#proxy.config.timeouts.idleMs);
-    const client = await this.#identifyClient(channel, peer, socket.remotePort ?? 0);
-    if (client === undefined) return void socket.destroy();
-    if (!this.#countClient(socket, client.ip)) return this.#reject(socket, 'too-many-from-client');
-    await serveClient(client, this.#proxy, this.#drain);
+    const { idleMs } = this.#proxy.config.timeouts;
+    const accepted = new Channel(socket, idleMs);
+    const address = await this.#clientAddress(accepted, { ip: peer, port: socket.remotePort ?? 0 });
+    if (address === undefined) return void socket.destroy();
+    if (!this.#countClient(socket, address.ip)) return this.#reject(socket, 'too-many-from-client');
+    const channel = await this.#secure(accepted, idleMs);
+    if (channel === undefined) return;
+    await serveClient({ channel, ...address, peer }, this.#proxy, this.#drain);
   }
 
   /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */
-  async #identifyClient(channel: Channel, peer: Ip, port: number): Promise<Client | undefined> {
+  async #clientAddress(channel: Channel, peer: ClientAddress): Promise<ClientAddress | undefined> {
     const { proxyProtocol, timeouts } = this.#proxy.config;
-    if (proxyProtocol === undefined || !within(proxyProtocol.from, peer))
-      return { channel, ip: peer, port, peer };
-    const reader = new ProxyHeaderReader();
-    const timer = setTimeout(() => channel.abandon('too-slow'), timeouts.headMs);
+    if (proxyProtocol === undefined || !within(proxyProtocol.from, peer.ip)) return peer;
     try {
-      const header = await channel.take((chunk) => {
-        const complete = reader.push(chunk);
-        if (complete !== undefined) channel.unread(reader.rest);
-        return complete;
-      });
-      if (header !== undefined) return { channel, ...(header.source ?? { ip: peer, port }), peer };
-      this.#events.rejected('closed-before-a-byte');
+      const client = await takeProxyHeader(channel, peer, timeouts.headMs);
+      if (client === undefined) this.#events.rejected('closed-before-a-byte');
+      return client;
     } catch (error) {
       if (!(error instanceof ProxyHeaderError || error instanceof ChannelLost)) throw error;
       this.#events.rejected('proxy-header-invalid');
-    } finally {
-      clearTimeout(timer);
+      return undefined;
     }
-    return undefined;
+  }
+
+  /** The channel inside the listener's TLS, where it has one. */
+  async #secure(accepted: Channel, idleMs: number): Promise<Channel | undefined> {
+    if (this.#tls === undefined) return accepted;
+    const { socket, early } = accepted.release();
+    try {
+      return new Channel(
+        await this.#tls.handshake(socket, early, this.#proxy.config.timeouts.headMs),
+        idleMs,
+      );
+    } catch (error) {
+      if (!(error instanceof SekishoError)) throw error;
+      this.#reject(socket, 'tls-handshake-failed');
+      return undefined;
+    }
   }
 
   #countClient(socket: Socket, ip: Ip): boolean {
