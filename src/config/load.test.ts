@@ -115,6 +115,7 @@ test('a listener comes with binds, networks, milliseconds and bytes', () => {
       ],
       from: [Cidr.parse('10.0.0.0/8')],
       proxyProtocol: { from: [Cidr.parse('10.0.9.0/28')] },
+      tls: undefined,
       timeouts: { headMs: 1000, connectMs: 2000, idleMs: 3_600_000 },
       limits: { connections: 10, perClient: 5, headBytes: 1024 ** 2 },
       at: { file: 'sekisho.yaml', line: 16, column: 3 },
