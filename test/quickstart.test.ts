@@ -36,7 +36,7 @@ test('npm start prints two curl commands: one passes, one is refused and says wh
   ]);
   assert.match(tailed.stdout, /hello\.localhost:8081/);
   assert.match(tailed.stdout, /no-matching-rule/);
-  start.kill('SIGTERM');
+  start.kill('SIGINT');
   const [code] = await once(start, 'exit');
   assert.equal(code, 0);
 });

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SekishoError } from '../core/errors.ts';
+import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
@@ -7,15 +8,18 @@ import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
 import { tryCommand } from './try.ts';
+import { whyCommand } from './why.ts';
 
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
 const COMMANDS: readonly (() => Command)[] = [
+  auditCommand,
   checkCommand,
   diffCommand,
   explainCommand,
   runCommand,
   schemaCommand,
   tryCommand,
+  whyCommand,
 ];
 
 export async function main(argv: readonly string[]): Promise<void> {
