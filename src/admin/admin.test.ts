@@ -140,6 +140,24 @@ test('the tail follows until its reader goes, and holds up nobody', async (t) =>
   await assert.rejects(left.text());
 });
 
+test('a reader who leaves while nothing happens is not followed any longer', async (t) => {
+  const left = Promise.withResolvers<void>();
+  const { get } = await start(t, {
+    trail: {
+      async *tail({ follow }) {
+        yield '{}';
+        await new Promise((resolve) => follow?.addEventListener('abort', resolve));
+        left.resolve();
+      },
+    },
+  });
+  const { body } = await get('/v1/audit/tail?follow=1');
+  const reader = body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  await left.promise;
+});
+
 test('a fault of ours is logged, not shown', async (t) => {
   const told: string[] = [];
   const { get } = await start(t, {

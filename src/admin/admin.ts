@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { AuditEvent } from '../audit/event.ts';
@@ -92,16 +93,22 @@ function addRoutes(app: FastifyInstance, parts: AdminParts): void {
   app.get<{ Querystring: TailQuery }>(
     '/v1/audit/tail',
     { schema: { querystring: TAIL_QUERY } },
-    ({ query }, reply) => reply.type('application/x-ndjson').send(tailStream(parts, query)),
+    ({ query }, reply) =>
+      reply.type('application/x-ndjson').send(tailStream(parts, query, reply.raw)),
   );
 }
 
-/** Lines are read from the record no faster than the client takes them. */
-function tailStream({ trail }: AdminParts, { n, follow, types }: TailQuery): Readable {
+/** Lines are read from the record no faster than the client takes them, and no longer than it stays. */
+function tailStream(
+  { trail }: AdminParts,
+  { n, follow, types }: TailQuery,
+  response: ServerResponse,
+): Readable {
   const gone = new AbortController();
+  // Not when the stream closes: it waits for the line that it was about to read, which may never come.
+  response.once('close', () => gone.abort());
   const lines = trail.tail({ last: n, follow: follow === 1 ? gone.signal : undefined, types });
-  const stream = Readable.from(endLines(lines), { objectMode: false });
-  return stream.once('close', () => gone.abort());
+  return Readable.from(endLines(lines), { objectMode: false });
 }
 
 async function* endLines(lines: AsyncIterable<string>): AsyncGenerator<string> {
