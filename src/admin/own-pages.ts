@@ -11,7 +11,7 @@ export interface OwnPage {
 
 export interface OwnPagesParts {
   readonly identifier: Identifier;
-  readonly trail: Pick<AuditTrail, 'find'>;
+  readonly trail: Pick<AuditTrail, 'findRecent'>;
   readonly contact: string | undefined;
 }
 
@@ -43,20 +43,20 @@ function whoami(asker: Identification, { client }: Evidence): unknown {
 }
 
 /** Own exchanges only: whose they are is told by the principal, and where there was none, by the client's address. */
-async function why(
+function why(
   id: string,
   asker: Identification,
   { client }: Evidence,
   { trail, contact }: OwnPagesParts,
-): Promise<OwnPage> {
-  const events = await trail.find(id);
+): OwnPage {
+  const events = trail.findRecent(id);
   const last = events.at(-1);
   const principal = 'invalid' in asker ? null : (asker.principal?.name ?? null);
   const own =
     last?.principal === principal &&
     (principal !== null || last.client.startsWith(`${client.bracketed}:`));
   if (last === undefined || !own) {
-    return { status: 404, body: { error: 'no exchange of yours has this id' } };
+    return { status: 404, body: { error: 'no recent exchange of yours has this id' } };
   }
   const { decision } = last;
   return {

@@ -13,6 +13,8 @@ export interface TailRequest {
   readonly types: readonly AuditEvent['type'][] | undefined;
 }
 
+export type ExchangeEvents = (DecisionEvent | OutcomeEvent)[];
+
 const POLL_MS = 200;
 /** How long after its end a segment may still receive the lines of a turn that began before. */
 const LATE_MS = 60_000;
@@ -75,10 +77,14 @@ export class AuditTrail {
   }
 
   /** The events of one exchange in the order in which they happened; empty when the record has none. */
-  async find(id: string): Promise<(DecisionEvent | OutcomeEvent)[]> {
-    const remembered = this.#recent.find(id);
-    const lines = remembered.length > 0 ? remembered : await this.#search(id);
-    return lines.filter(isWhole).map((line) => JSON.parse(line) as DecisionEvent | OutcomeEvent);
+  async find(id: string): Promise<ExchangeEvents> {
+    const remembered = this.findRecent(id);
+    return remembered.length > 0 ? remembered : parseEvents(await this.#search(id));
+  }
+
+  /** As `find`, in memory alone: what any client may ask must not read the disk. */
+  findRecent(id: string): ExchangeEvents {
+    return parseEvents(this.#recent.find(id));
   }
 
   /** From the id's time on: the decision stands near it, the outcome of a long tunnel days later. */
@@ -97,6 +103,10 @@ export class AuditTrail {
     }
     return found;
   }
+}
+
+function parseEvents(lines: readonly string[]): ExchangeEvents {
+  return lines.filter(isWhole).map((line) => JSON.parse(line) as DecisionEvent | OutcomeEvent);
 }
 
 const COMPLETE = Number.POSITIVE_INFINITY;
