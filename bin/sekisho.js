@@ -40,11 +40,12 @@ function restart(node) {
     process.stderr.write(`sekisho: needs Node ${engines}, this is ${process.versions.node}\n`);
     process.exit(2);
   }
-  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
+  // Listened to before there is a child, so that no signal finds this process without a handler.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2'])
     process.on(signal, () => child.kill(signal));
   // A terminal sends this one to the child as well, where a second would mean "at once".
   process.on('SIGINT', () => {});
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
   child.on('error', (error) => {
     process.stderr.write(`sekisho: cannot start ${node}: ${error.message}\n`);
     process.exit(2);
