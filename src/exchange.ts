@@ -61,7 +61,8 @@ async function pass<Stream>(
 ): Promise<Outcome> {
   const { policy } = gate;
   const { destination, request } = conversation;
-  const refuse = (decision: Decision) => endRefused(conversation, gate, record, decision);
+  const refuse = (decision: Decision, address?: Ip) =>
+    endRefused(conversation, gate, record, decision, address);
 
   // accept: what the listener framed is a request for a destination, or a fault.
   if (destination instanceof Refusal) {
@@ -88,7 +89,7 @@ async function pass<Stream>(
 
   // decide on each address.
   const { decision, addresses } = decideAddresses(policy, question, ips, gate.own);
-  if (!passes(decision)) return refuse(decision);
+  if (!passes(decision)) return refuse(decision, ips[0]);
 
   // record before the first byte goes out.
   await record.decision(decision, addresses[0]);
@@ -108,8 +109,9 @@ async function endRefused<Stream>(
   gate: Gate<Stream>,
   record: ExchangeRecord,
   decision: Decision,
+  address: Ip | undefined,
 ): Promise<Outcome> {
-  await record.decision(decision);
+  await record.decision(decision, address);
   const { principal } = record;
   const contact = decision.owner ?? principal?.owner ?? gate.contact;
   return conversation.refuse({ id: record.id, decision, principal, contact });
