@@ -63,6 +63,7 @@ test('what cannot become a head fails before its end', () => {
     ['\n', 'start-line'],
     ['\r\n\r', 'start-line'],
     ['\r\n\n', 'start-line'],
+    ['\r\n\r\n', 'start-line'],
     ['\rG', 'bare-cr'],
     ['GET / HTTP/1.1\n', 'bare-lf'],
     ['GET / HTTP/1.1\r\nHost: a\n', 'bare-lf'],

@@ -50,7 +50,7 @@ export class HeadReader<Head> {
   push(chunk: Buffer): Head | undefined {
     if (chunk.length === 0) return undefined;
     const bytes = this.#gathering.add(chunk);
-    const from = Math.max(0, this.#searched - HEAD_END.length + 1);
+    const from = Math.max(startOf(bytes), this.#searched - HEAD_END.length + 1);
     const end = bytes.indexOf(HEAD_END, from);
     const length = end < 0 ? bytes.length : end + HEAD_END.length;
     if (length > this.#limits.bytes) {
