@@ -50,6 +50,15 @@ export class Fields {
     return values;
   }
 
+  /** Every line of that name as sent, without its CRLF: for fields that parsers read differently. */
+  lines(lowerName: string): string[] {
+    const lines: string[] = [];
+    for (let i = this.#find(lowerName, 0); i >= 0; i = this.#find(lowerName, i + 1)) {
+      lines.push(this.bytes.toString('latin1', this.lineStart(i), this.lineStart(i + 1) - 2));
+    }
+    return lines;
+  }
+
   /** The members of a comma-separated field over all its lines, in lower case. For fields without quoted strings. */
   list(lowerName: string): string[] {
     const members: string[] = [];

@@ -79,6 +79,8 @@ test('a Content-Length that is not one plain number is refused', () => {
     '4;',
     '4 4',
     '4.0',
+    '4\t',
+    '\t4',
     '1e3',
     '9007199254740992',
   ];
@@ -101,6 +103,8 @@ test('a Transfer-Encoding but exactly chunked is refused', () => {
     'xchunked',
     '"chunked"',
     'chunked chunked',
+    'chunked\t',
+    '\tchunked',
   ];
   for (const value of values) {
     const head = request(`Transfer-Encoding: ${value}\r\n`);

@@ -14,6 +14,10 @@ const NONE: Framing = { kind: 'none' };
 const CHUNKED: Framing = { kind: 'chunked' };
 const CLOSE: Framing = { kind: 'close' };
 
+// RFC 9110 5.5 lets tabs stand around a value. Parsers disagree on them here: to llhttp, `chunked` and a tab is no chunked.
+const CHUNKED_LINE = /^transfer-encoding: *chunked *$/i;
+const LENGTH_LINE = /^content-length: *([0-9]{1,16}) *$/i;
+
 /** @throws FramingError `content-length`, `transfer-encoding` */
 export function requestFraming(head: RequestHead): Framing {
   return declaredFraming(head) ?? NONE;
@@ -60,8 +64,8 @@ function declaredFraming(head: RequestHead | ResponseHead): Framing | undefined 
 }
 
 function transferEncoding(head: RequestHead | ResponseHead): Framing {
-  const values = head.fields.values('transfer-encoding');
-  if (values.length !== 1 || values[0]?.toLowerCase() !== 'chunked') {
+  const lines = head.fields.lines('transfer-encoding');
+  if (lines.length !== 1 || !CHUNKED_LINE.test(lines[0] as string)) {
     throw new FramingError('transfer-encoding', 'Transfer-Encoding is not exactly chunked');
   }
   // RFC 9112 6.1: such framing is faulty, however well it parses.
@@ -72,12 +76,12 @@ function transferEncoding(head: RequestHead | ResponseHead): Framing {
 }
 
 function contentLength(fields: Fields): number {
-  const values = fields.values('content-length');
+  const lines = fields.lines('content-length');
   // RFC 9112 6.3 lets equal ones pass; no honest peer sends them.
-  if (values.length !== 1) {
+  if (lines.length !== 1) {
     throw new FramingError('content-length', 'Content-Length is given more than once');
   }
-  const length = /^[0-9]{1,16}$/.test(values[0] as string) ? Number(values[0]) : Number.NaN;
+  const length = Number(LENGTH_LINE.exec(lines[0] as string)?.[1]);
   if (!Number.isSafeInteger(length)) {
     throw new FramingError('content-length', 'Content-Length is not a number of bytes');
   }
