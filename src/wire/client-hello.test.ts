@@ -7,6 +7,14 @@ import { test } from 'node:test';
 import { connect, type SecureVersion } from 'node:tls';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
+import {
+  extension,
+  hello,
+  message,
+  record,
+  serverName,
+  vector,
+} from '../../test/support/client-hello.ts';
 import { needs, PYTHON } from '../../test/support/programs.ts';
 import {
   ACCESS_DENIED_ALERT,
@@ -61,58 +69,6 @@ function cut(bytes: Buffer, places: readonly number[]): Buffer[] {
   const inside = [...new Set(places)].filter((at) => at > 0 && at < bytes.length);
   const bounds = [0, ...inside.sort((a, b) => a - b), bytes.length];
   return bounds.slice(1).map((end, i) => bytes.subarray(bounds[i], end));
-}
-
-function record(fragment: Buffer): Buffer {
-  const header = Buffer.from([22, 3, 1, 0, 0]);
-  header.writeUInt16BE(fragment.length, 3);
-  return Buffer.concat([header, fragment]);
-}
-
-/** A vector: its length in `size` bytes, then its content. */
-function vector(size: 1 | 2 | 3, ...content: readonly Buffer[]): Buffer {
-  const body = Buffer.concat(content);
-  const length = Buffer.alloc(size);
-  length.writeUIntBE(body.length, 0, size);
-  return Buffer.concat([length, body]);
-}
-
-function extension(type: number, ...content: readonly Buffer[]): Buffer {
-  return Buffer.concat([Buffer.from([type >> 8, type & 0xff]), vector(2, ...content)]);
-}
-
-function serverName(name: string, type = 0): Buffer {
-  return Buffer.concat([Buffer.from([type]), vector(2, Buffer.from(name, 'latin1'))]);
-}
-
-interface Parts {
-  readonly version?: Buffer;
-  readonly session?: Buffer;
-  readonly suites?: Buffer;
-  readonly compression?: Buffer;
-  /** undefined: a hello that ends before its extensions */
-  readonly extensions?: readonly Buffer[] | undefined;
-  readonly garbage?: Buffer;
-}
-
-/** The handshake message with what is given, and the rest plain. */
-function message(parts: Parts): Buffer {
-  const body = [
-    parts.version ?? Buffer.from([3, 3]),
-    Buffer.alloc(32, 7),
-    parts.session ?? vector(1, Buffer.alloc(32, 9)),
-    parts.suites ?? vector(2, Buffer.from([0x13, 0x01])),
-    parts.compression ?? vector(1, Buffer.from([0])),
-    ...('extensions' in parts && parts.extensions === undefined
-      ? []
-      : [vector(2, ...(parts.extensions ?? []))]),
-    parts.garbage ?? Buffer.alloc(0),
-  ];
-  return Buffer.concat([Buffer.from([1]), vector(3, ...body)]);
-}
-
-function hello(...extensions: readonly Buffer[]): Buffer {
-  return record(message({ extensions }));
 }
 
 const SNI = extension(0, vector(2, serverName('a.example')));

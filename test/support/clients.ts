@@ -60,14 +60,25 @@ export class RawClient {
   readonly socket: Socket;
   #received = Buffer.alloc(0);
   readonly #ended: Promise<void>;
+  #localPort = 0;
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.socket = connect({ port, host, allowHalfOpen: true });
+  /** @param place where to connect to and from: the gateway's host, and which loopback address the client has */
+  constructor(port: number, place: { host?: string; localAddress?: string } = {}) {
+    this.socket = connect({
+      host: '127.0.0.1',
+      ...place,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+    });
     this.socket.on('data', (chunk) => {
       this.#received = Buffer.concat([this.#received, chunk]);
       this.socket.emit('more');
     });
     this.socket.on('error', () => {});
+    this.socket.once('connect', () => {
+      this.#localPort = this.socket.localPort ?? 0;
+    });
     this.#ended = new Promise((resolve) => {
       this.socket.once('end', () => resolve());
       this.socket.once('close', () => resolve());
@@ -76,6 +87,11 @@ export class RawClient {
 
   get received(): Buffer {
     return this.#received;
+  }
+
+  /** The client's port, as the record names it. Known once the connection stands, and from then on. */
+  get localPort(): number {
+    return this.#localPort;
   }
 
   send(bytes: string | Buffer): this {
@@ -105,9 +121,10 @@ export class RawClient {
     }
   }
 
-  /** Everything until the peer's end. */
+  /** Everything until the peer's end. Closes the connection, so that nobody waits for our end. */
   async all(): Promise<string> {
     await this.#ended;
+    this.close();
     return this.#received.toString('latin1');
   }
 

@@ -1,7 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
+import { authorization, readToken } from '../../src/admin/token.ts';
 import type { AuditEvent, DecisionEvent, OutcomeEvent } from '../../src/audit/event.ts';
 import { load } from '../../src/config/load.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
@@ -22,6 +24,10 @@ export interface TestGateway {
   outcome(fits?: (event: OutcomeEvent) => boolean): Promise<OutcomeEvent>;
   /** The decisions of an exchange, in order. */
   decisions(id: string): readonly DecisionEvent[];
+  /** What the audit files hold so far. */
+  recorded(): Promise<string>;
+  /** Waits until a metric, as `name{label="value"}`, counts at least so much. */
+  metric(name: string, atLeast: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -77,9 +83,32 @@ export async function startTestGateway(
       events.filter(
         (event): event is DecisionEvent => event.type === 'decision' && event.id === id,
       ),
+    async recorded() {
+      const folder = join(dir, 'var', 'audit');
+      const files = (await readdir(folder)).sort();
+      return (await Promise.all(files.map((name) => readFile(join(folder, name), 'utf8')))).join(
+        '',
+      );
+    },
+    async metric(name, atLeast) {
+      while (countIn(await fetchMetrics(gateway, dir), name) < atLeast) await setImmediate();
+    },
     async stop() {
       await gateway.stop({ notice: false });
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function fetchMetrics({ admin }: Gateway, dir: string): Promise<string> {
+  const token = await readToken(join(dir, 'var'));
+  const response = await fetch(`http://${admin.host}:${admin.port}/metrics`, {
+    headers: { authorization: authorization(token) },
+  });
+  return response.text();
+}
+
+function countIn(metrics: string, name: string): number {
+  const line = metrics.split('\n').find((text) => text.startsWith(`${name} `));
+  return line === undefined ? 0 : Number(line.slice(name.length + 1));
 }

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import {
@@ -8,6 +10,35 @@ import {
   type Server as TcpServer,
 } from 'node:net';
 import type { Certificates } from './certificates.ts';
+import { STRICT } from './programs.ts';
+
+/** Where a server of the tests listens. Port 0: one that the system picks. */
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ANYWHERE: Place = { host: '127.0.0.1', port: 0 };
+
+/**
+ * Port 80 of a loopback address that nobody else has: the one port on which a tunnel is read as HTTP, so that all ways to
+ * ask for a host lead to the same server.
+ */
+export function onPort80(): Place {
+  const [a = 0, b = 0, c = 0] = randomBytes(3);
+  return { host: `127.${64 + (a % 128)}.${b}.${1 + (c % 254)}`, port: 80 };
+}
+
+/** As `needs`: false when a test may listen as `onPort80` says. */
+export function needsPort80(): false | string {
+  if (process.platform === 'linux') {
+    const first = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8');
+    if (process.getuid?.() === 0 || Number(first) <= 80) return false;
+  }
+  const reason = 'needs Linux and the right to listen on port 80';
+  if (STRICT) throw new Error(`a test ${reason}; with CI=true none may be skipped`);
+  return reason;
+}
 
 export interface SeenRequest {
   readonly method: string;
@@ -18,6 +49,7 @@ export interface SeenRequest {
 }
 
 export interface Upstream {
+  readonly host: string;
   readonly port: number;
   /** Every request that arrived whole. */
   readonly requests: readonly SeenRequest[];
@@ -30,8 +62,11 @@ type Answer = (request: SeenRequest, response: Parameters<RequestListener>[1]) =
 const HELLO: Answer = (_request, response) => response.end('hello');
 
 /** An HTTP server on loopback that remembers what arrived. */
-export function startHttpUpstream(answer: Answer = HELLO): Promise<Upstream> {
-  return start((listener) => createServer(listener), answer);
+export function startHttpUpstream(
+  answer: Answer = HELLO,
+  place: Place = ANYWHERE,
+): Promise<Upstream> {
+  return start((listener) => createServer(listener), answer, place);
 }
 
 export function startHttpsUpstream(
@@ -39,12 +74,13 @@ export function startHttpsUpstream(
   answer: Answer = HELLO,
 ): Promise<Upstream> {
   const { cert, key } = certificates;
-  return start((listener) => createTlsServer({ cert, key }, listener), answer);
+  return start((listener) => createTlsServer({ cert, key }, listener), answer, ANYWHERE);
 }
 
 async function start(
   create: (listener: RequestListener) => Server,
   answer: Answer,
+  place: Place,
 ): Promise<Upstream> {
   const requests: SeenRequest[] = [];
   let connections = 0;
@@ -67,9 +103,10 @@ async function start(
     answer(seen, response);
   });
   server.on('connection', () => connections++);
-  server.listen(0, '127.0.0.1');
+  server.listen(place);
   await once(server, 'listening');
   return {
+    host: place.host,
     port: (server.address() as AddressInfo).port,
     requests,
     get connections() {
@@ -92,6 +129,7 @@ export interface RawUpstream {
 /** A TCP server on loopback that answers as the test says. */
 export async function startRawUpstream(
   serve: (socket: Socket) => void = () => {},
+  place: Place = ANYWHERE,
 ): Promise<RawUpstream> {
   const received: Buffer[] = [];
   const sockets = new Set<Socket>();
@@ -105,7 +143,7 @@ export async function startRawUpstream(
     socket.on('close', () => sockets.delete(socket));
     serve(socket);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(place);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
