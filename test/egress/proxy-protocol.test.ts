@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { RawClient, statusOf } from '../support/clients.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { needs } from '../support/programs.ts';
+import { freePort, type RunningServer, startServer } from '../support/servers.ts';
 import { startHttpUpstream, type Upstream } from '../support/upstreams.ts';
 
 /** The balancer connects from 127.0.0.9: the only peer that may, and must, send a PROXY header. */
@@ -16,7 +15,7 @@ const BALANCER = '127.0.0.9';
 const skip = needs('haproxy');
 let upstream: Upstream;
 let gateway: TestGateway;
-let haproxy: ChildProcess;
+let haproxy: RunningServer;
 let dir: string;
 const ports = { v1: 0, v2: 0 };
 
@@ -49,40 +48,21 @@ defaults
   timeout server 1m
 ${section('v1', 'send-proxy')}${section('v2', 'send-proxy-v2')}`;
   await writeFile(join(dir, 'haproxy.cfg'), config);
-  haproxy = spawn('haproxy', ['-db', '-f', join(dir, 'haproxy.cfg')], { stdio: 'inherit' });
-  await Promise.all([accepting(ports.v1), accepting(ports.v2)]);
+  haproxy = await startServer(
+    'haproxy',
+    ['-db', '-f', join(dir, 'haproxy.cfg')],
+    [ports.v1, ports.v2],
+  );
 });
 
 after(async () => {
   if (skip === false) {
-    haproxy.kill();
+    await haproxy.stop();
     await rm(dir, { recursive: true });
   }
   await gateway.stop();
   await upstream.close();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
-}
-
-/** Resolves once somebody listens there. */
-async function accepting(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    const open = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'close').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (open) return;
-    await new Promise((retry) => setTimeout(retry, 20));
-  }
-}
 
 const request = () =>
   `GET http://api.localhost:${upstream.port}/ HTTP/1.1\r\nHost: api.localhost:${upstream.port}\r\nConnection: close\r\n\r\n`;

@@ -27,9 +27,11 @@ export const PROGRAMS = {
     present: () => pythonModule('requests'),
   },
   haproxy: {
-    serves: 'a balancer that sends PROXY headers',
+    serves: 'a balancer that sends PROXY headers, and an upstream',
     present: () => onPath('haproxy'),
   },
+  'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
+  'apache2-bin': { serves: 'Apache as an upstream', present: () => onPath('apache2') },
   socat: { serves: 'raw and half-closed connections', present: () => onPath('socat') },
 } as const satisfies Record<string, Need>;
 
