@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { needs, type Program, PYTHON } from '../support/programs.ts';
 import { freePort, type RunningServer, startServer } from '../support/servers.ts';
 
+const HOUR_MS = 3_600_000;
 const SIZE = 12 * 1024 * 1024;
 const CONTENT = randomBytes(SIZE);
 const DIGEST = sha256(CONTENT);
@@ -28,7 +29,10 @@ let gateway: TestGateway;
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'sekisho-servers-'));
   await mkdir(join(dir, 'files'));
-  await writeFile(join(dir, 'files/big.bin'), CONTENT);
+  const file = join(dir, 'files/big.bin');
+  await writeFile(file, CONTENT);
+  const changed = new Date(Date.now() - 2 * HOUR_MS);
+  await utimes(file, changed, changed);
   gateway = await startTestGateway(`
 listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
 principals: { local: { identify: [{ clientAddress: [127.0.0.1] }] } }
@@ -69,7 +73,7 @@ for (const [name, { program, start }] of Object.entries(SERVERS)) {
       assert.match(stdout, new RegExp(`^content-length: ${SIZE}\\r$`, 'im'));
     });
     await t.test('a conditional request is answered 304 without a body', async () => {
-      const date = new Date(Date.now() + 60_000).toUTCString();
+      const date = new Date(Date.now() - HOUR_MS).toUTCString();
       const form = '%{http_code} %{size_download}';
       const header = `If-Modified-Since: ${date}`;
       const { stdout } = await curl('-o', '/dev/null', '-w', form, '-H', header, `${url}/big.bin`);
