@@ -42,6 +42,12 @@ const ROWS: Record<string, Row> = {
     originForm: '/',
     path: '/',
   },
+  'OPTIONS of a whole server': {
+    head: 'OPTIONS http://good.com HTTP/1.1\nHost: good.com',
+    destination: 'good.com:80',
+    originForm: '*',
+    path: '*',
+  },
   'absolute form on HTTP/1.0 without Host': {
     head: 'GET http://good.com/ HTTP/1.0',
     destination: 'good.com:80',

@@ -71,6 +71,8 @@ function absoluteTarget(head: RequestHead, host: Authority | undefined): Target 
   const rest = end < 0 ? '' : target.slice(7 + end);
   const authority = parseAuthority(authorityText);
   if (host !== undefined) agree(host, authority, DEFAULT_PORTS.http);
+  // RFC 9112 3.2.4: what asks about the server as a whole.
+  if (rest === '' && head.method === 'OPTIONS') return plainTarget(head, authority, '*');
   return plainTarget(head, authority, rest.startsWith('/') ? rest : `/${rest}`);
 }
 
