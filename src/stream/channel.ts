@@ -30,6 +30,7 @@ export class Channel {
   #ended = false;
   #lost: ChannelLost | undefined;
   #onLost: (() => void) | undefined;
+  #draining: PromiseWithResolvers<void> | undefined;
   #released = false;
 
   /** @param idleMs how long nothing may move in either direction before the connection is given up */
@@ -93,6 +94,26 @@ export class Channel {
     this.socket.write(bytes);
   }
 
+  /** How long nothing may move from now on; 0: for ever, while something else limits the time. */
+  limitIdle(idleMs: number): void {
+    if (!this.#released) this.socket.setTimeout(idleMs);
+  }
+
+  /**
+   * Resolves once the peer has taken enough of what was written for more to be written. @throws ChannelLost
+   */
+  drained(): Promise<void> {
+    if (!this.socket.writableNeedDrain) return Promise.resolve();
+    if (this.#draining === undefined) {
+      this.#draining = Promise.withResolvers();
+      this.socket.once('drain', () => {
+        this.#draining?.resolve();
+        this.#draining = undefined;
+      });
+    }
+    return this.#draining.promise;
+  }
+
   /** Stops reading here while `to` has more buffered than it can send. */
   paceTo(to: Channel): void {
     if (!to.socket.writableNeedDrain) return;
@@ -115,16 +136,25 @@ export class Channel {
     return { socket, early: this.#pending };
   }
 
-  /** Sends what is buffered, then FIN; the rest of what the peer sends is read and dropped until it closes too. */
+  /**
+   * Sends what is buffered, as long as the idle limit lets the peer take for it, then FIN; the rest of what the peer
+   * sends is read and dropped until it closes too.
+   */
   end(): void {
     if (this.#released || this.socket.destroyed) return;
-    this.socket.end();
+    // Not read before all is sent: a peer that sends and does not take would never be idle.
+    this.socket.pause();
+    this.socket.end(() => this.#linger());
+  }
+
+  #linger(): void {
+    if (this.socket.destroyed) return;
     this.#taker = { step: () => undefined, resolve: () => {}, reject: () => {} };
     this.#pending = undefined;
+    this.socket.resume();
     // Absolute, so that a peer that never stops sending cannot hold the connection.
     const linger = setTimeout(() => this.socket.destroy(), LINGER_MS);
     this.socket.once('close', () => clearTimeout(linger));
-    this.socket.resume();
   }
 
   destroy(): void {
@@ -169,6 +199,7 @@ export class Channel {
     if (this.#lost !== undefined) return;
     this.#lost = lost;
     this.#settle((taker) => taker.reject(lost));
+    this.#draining?.reject(lost);
     this.#onLost?.();
   }
 }

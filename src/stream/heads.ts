@@ -5,7 +5,7 @@ import type { Channel } from './channel.ts';
  * The next head on a channel, or undefined when the peer ended the connection before one began.
  *
  * From its first byte on a head must be complete within `timeoutMs`, however slowly it drips; before that only the
- * channel's idle limit counts.
+ * channel's idle limit counts, unless the head is `due`: then its time runs from now on.
  *
  * @throws FramingError, ChannelLost (`too-slow`)
  */
@@ -13,14 +13,16 @@ export async function takeHead<H>(
   channel: Channel,
   reader: HeadReader<H>,
   timeoutMs: number,
+  due = false,
 ): Promise<H | undefined> {
-  let timer: NodeJS.Timeout | undefined;
+  const startTimer = () => setTimeout(() => channel.abandon('too-slow'), timeoutMs);
+  let timer = due ? startTimer() : undefined;
   reader.reset();
   try {
     return await channel.take((chunk) => {
       const head = reader.push(chunk);
       if (head !== undefined) channel.unread(reader.rest);
-      else timer ??= setTimeout(() => channel.abandon('too-slow'), timeoutMs);
+      else timer ??= startTimer();
       return head;
     });
   } finally {

@@ -9,6 +9,7 @@ import { parseRequestHead, type RequestHead } from '../../wire/http1/request-hea
 import { type Client, headEvidence, type ProxyContext, type ProxyConversation } from './client.ts';
 import { hasPassed } from './forwarded-head.ts';
 import { isOwnHost, OwnHostRequest } from './own-host.ts';
+import type { Rejection } from './rejection.ts';
 import { ForwardedRequest } from './request.ts';
 import { readTarget, type Target } from './target.ts';
 import { Tunnel } from './tunnel.ts';
@@ -25,14 +26,17 @@ export interface Drain {
 /**
  * Reads one request after the other from a client and sends each down the path of an exchange, until either side has
  * had enough. Ends the connection unless a tunnel took it over.
+ *
+ * @returns why there was not even one request
  */
 export async function serveClient(
   client: Client,
   proxy: ProxyContext,
   drain: Drain,
-): Promise<void> {
-  await serveRequests(client, proxy, drain, undefined);
+): Promise<Rejection | undefined> {
+  const rejection = await serveRequests(client, proxy, drain, undefined);
   client.channel.end();
+  return rejection;
 }
 
 interface Inside {
@@ -46,38 +50,60 @@ async function serveRequests(
   proxy: ProxyContext,
   drain: Drain,
   inside: Inside | undefined,
-): Promise<void> {
+): Promise<Rejection | undefined> {
   const { limits, timeouts } = proxy.config;
   const reader = new HeadReader(parseRequestHead, { bytes: limits.headBytes, fields: MAX_FIELDS });
-  const serveInside = (destination: Destination, evidence: Evidence) =>
-    serveRequests(client, proxy, drain, { destination, evidence });
-  for (let more = true; more; ) {
-    const head = await nextHead(client, reader, timeouts.headMs, drain);
-    if (head === undefined) return;
+  const serveInside = async (destination: Destination, evidence: Evidence) => {
+    await serveRequests(client, proxy, drain, { destination, evidence });
+  };
+  for (let first = true, more = true; more; first = false) {
+    const head = await nextHead(client, reader, { timeoutMs: timeouts.headMs, first }, drain);
+    if (head === undefined || typeof head === 'string') return first ? head : undefined;
     const conversation = converse(client, proxy, head, inside, serveInside);
+    // While the client waits for its answer, what limits the time is the side that has to give it.
+    client.channel.limitIdle(0);
     if (conversation instanceof OwnHostRequest) await conversation.answerPage();
     else await proxy.run(conversation);
+    client.channel.limitIdle(timeouts.idleMs);
     more = conversation.keepAlive && !drain.begun;
   }
+  return undefined;
 }
 
-/** The next head, the fault in it, or undefined when there will be none. */
+/** The next head, the fault in it, or why there will be none: undefined where the gateway itself wants no more. */
 async function nextHead(
   client: Client,
   reader: HeadReader<RequestHead>,
-  timeoutMs: number,
+  { timeoutMs, first }: { timeoutMs: number; first: boolean },
   drain: Drain,
-): Promise<RequestHead | Refusal | undefined> {
-  drain.waiting.add(client.channel);
+): Promise<RequestHead | Refusal | Rejection | undefined> {
+  const { channel } = client;
+  drain.waiting.add(channel);
   try {
-    return await takeHead(client.channel, reader, timeoutMs);
+    // Whoever asks on without taking the answers would have them all kept here.
+    await channel.drained();
+    // Whoever connects has something to say: only between two requests is there reason to be silent for long.
+    const head = await takeHead(channel, reader, timeoutMs, first);
+    return head ?? (reader.started ? 'closed-within-a-head' : 'closed-before-a-byte');
   } catch (error) {
     if (error instanceof FramingError) return new Refusal('request-invalid', error.message);
     if (!(error instanceof ChannelLost)) throw error;
-    if (error.code !== 'too-slow') return undefined;
-    return new Refusal('request-invalid', 'the head did not arrive in time');
+    return withoutHead(error, reader.started);
   } finally {
-    drain.waiting.delete(client.channel);
+    drain.waiting.delete(channel);
+  }
+}
+
+function withoutHead(lost: ChannelLost, started: boolean): Refusal | Rejection | undefined {
+  switch (lost.code) {
+    case 'abandoned':
+      return undefined;
+    case 'reset':
+      return started ? 'closed-within-a-head' : 'closed-before-a-byte';
+    case 'idle':
+    case 'too-slow':
+      if (!started) return 'silent';
+      return new Refusal('request-invalid', 'the head did not arrive in time');
   }
 }
 

@@ -7,16 +7,8 @@ import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
+import type { Rejection } from './rejection.ts';
 import { ServerTls } from './server-tls.ts';
-
-/** Why a connection was closed before any request of it could be recorded. Counted, not audited. */
-export type Rejection =
-  | 'peer-not-allowed'
-  | 'too-many-connections'
-  | 'too-many-from-client'
-  | 'proxy-header-invalid'
-  | 'tls-handshake-failed'
-  | 'closed-before-a-byte';
 
 export interface ListenerEvents {
   rejected(rejection: Rejection): void;
@@ -107,7 +99,8 @@ export class ForwardProxyListener {
     if (!this.#countClient(socket, address.ip)) return this.#reject(socket, 'too-many-from-client');
     const channel = await this.#secure(accepted, idleMs);
     if (channel === undefined) return;
-    await serveClient({ channel, ...address, peer }, this.#proxy, this.#drain);
+    const rejection = await serveClient({ channel, ...address, peer }, this.#proxy, this.#drain);
+    if (rejection !== undefined) this.#events.rejected(rejection);
   }
 
   /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */
