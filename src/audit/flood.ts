@@ -1,3 +1,4 @@
+import { clientKey } from '../core/client-key.ts';
 import type { Ip } from '../core/ip.ts';
 
 /** Refusals of one client that were counted instead of written. */
@@ -58,12 +59,4 @@ export class RefusalFlood {
     this.#counts.set(key, count);
     return count;
   }
-}
-
-/** One IPv6 client has a whole /64 to call from. */
-function clientKey(client: Ip): string {
-  if (client.family === 4) return client.text;
-  const [a, b] = client.words as [number, number];
-  const groups = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff].map((group) => group.toString(16));
-  return `${groups.join(':')}::/64`;
 }

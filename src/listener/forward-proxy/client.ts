@@ -2,6 +2,7 @@ import type { ListenerConfig } from '../../config/config.ts';
 import type { Conversation, Evidence, Outcome, RefusalNotice } from '../../core/conversation.ts';
 import type { Ip } from '../../core/ip.ts';
 import type { Trouble } from '../../core/reasons.ts';
+import type { Refusal } from '../../core/refusal.ts';
 import type { Channel } from '../../stream/channel.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
@@ -31,6 +32,8 @@ export interface Client {
   readonly port: number;
   /** The TCP peer: a balancer, or the client itself. */
   readonly peer: Ip;
+  /** What its request is refused with, whatever it asks for. */
+  readonly unwelcome?: Refusal;
 }
 
 export function headEvidence(client: Client, head: RequestHead): Evidence {

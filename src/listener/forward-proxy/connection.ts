@@ -117,6 +117,7 @@ function converse(
   serveInside: (within: Destination, evidence: Evidence) => Promise<void>,
 ): AnyConversation & ProxyConversation {
   if (head instanceof Refusal) return new Unreadable(client, proxy, undefined, head);
+  if (client.unwelcome !== undefined) return new Unreadable(client, proxy, head, client.unwelcome);
   try {
     const target = vetTarget(head, proxy, inside);
     const evidence = inside?.evidence ?? headEvidence(client, head);

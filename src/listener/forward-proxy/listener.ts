@@ -2,10 +2,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
+import { Refusal } from '../../core/refusal.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
-import type { ProxyContext } from './client.ts';
+import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
+import { OpenConnections } from './open-connections.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
 import type { Rejection } from './rejection.ts';
 import { ServerTls } from './server-tls.ts';
@@ -17,21 +19,26 @@ export interface ListenerEvents {
   fault(error: unknown): void;
 }
 
+const LIMITS = {
+  'too-many-connections': 'connections',
+  'too-many-from-client': 'perClient',
+} as const;
+
 /** Accepts clients on every address of a forward-proxy listener. */
 export class ForwardProxyListener {
   readonly #proxy: ProxyContext;
   readonly #events: ListenerEvents;
   readonly #tls: ServerTls | undefined;
   readonly #servers: Server[] = [];
-  readonly #open = new Set<Socket>();
-  readonly #perClient = new Map<string, number>();
+  readonly #connections: OpenConnections;
   readonly #drain: Drain = { begun: false, waiting: new Set() };
 
   /** @throws SekishoError `tls-unusable` */
   constructor(proxy: ProxyContext, events: ListenerEvents) {
     this.#proxy = proxy;
     this.#events = events;
-    const { tls } = proxy.config;
+    const { limits, tls } = proxy.config;
+    this.#connections = new OpenConnections(limits, (open) => events.connections(open));
     this.#tls = tls && new ServerTls(tls, (error) => events.fault(error));
   }
 
@@ -49,13 +56,9 @@ export class ForwardProxyListener {
     const closed = this.#servers.map((server) => new Promise((done) => server.close(done)));
     this.#drain.begun = true;
     for (const channel of this.#drain.waiting) channel.abandon();
-    const timer = setTimeout(() => this.#destroyAll(), limitMs);
+    const timer = setTimeout(() => this.#connections.destroyAll(), limitMs);
     await Promise.all(closed);
     clearTimeout(timer);
-  }
-
-  #destroyAll(): void {
-    for (const socket of this.#open) socket.destroy();
   }
 
   #listen(bind: Bind): Promise<Server> {
@@ -68,39 +71,59 @@ export class ForwardProxyListener {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailed(name, bind, error)),
       );
-      server.listen({ host: bind.host, port: bind.port, backlog: 1024 }, () => resolve(server));
+      server.listen({ host: bind.host, port: bind.port, backlog: 1024 }, () => {
+        // Such as too many open files: the next connection may fare better.
+        server.on('error', () => this.#events.rejected('accept-failed'));
+        resolve(server);
+      });
     });
   }
 
   #accept(socket: Socket): void {
     const peer = Ip.parse(socket.remoteAddress ?? '');
     // The peer may be gone before it was accepted.
-    if (peer === undefined) return void socket.destroy();
-    const { from, limits } = this.#proxy.config;
+    if (peer === undefined) return this.#reject(socket, 'closed-before-a-byte');
+    const { from } = this.#proxy.config;
     if (from !== undefined && !within(from, peer)) return this.#reject(socket, 'peer-not-allowed');
-    if (this.#open.size >= limits.connections) return this.#reject(socket, 'too-many-connections');
-    this.#open.add(socket);
-    this.#events.connections(this.#open.size);
-    socket.once('close', () => {
-      this.#open.delete(socket);
-      this.#events.connections(this.#open.size);
-    });
-    this.#serve(socket, peer).catch((error: unknown) => {
+    const crowded = !this.#connections.add(socket);
+    if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
+    this.#serve(socket, peer, crowded).catch((error: unknown) => {
       this.#events.fault(error);
       socket.destroy();
     });
   }
 
-  async #serve(socket: Socket, peer: Ip): Promise<void> {
+  async #serve(socket: Socket, peer: Ip, crowded: boolean): Promise<void> {
     const { idleMs } = this.#proxy.config.timeouts;
     const accepted = new Channel(socket, idleMs);
     const address = await this.#clientAddress(accepted, { ip: peer, port: socket.remotePort ?? 0 });
     if (address === undefined) return void socket.destroy();
-    if (!this.#countClient(socket, address.ip)) return this.#reject(socket, 'too-many-from-client');
+    const client = { ...address, peer };
+    if (crowded) return this.#turnAway({ ...client, channel: accepted }, 'too-many-connections');
+    if (!this.#connections.countClient(socket, address.ip)) {
+      return this.#turnAway({ ...client, channel: accepted }, 'too-many-from-client');
+    }
     const channel = await this.#secure(accepted, idleMs);
     if (channel === undefined) return;
-    const rejection = await serveClient({ channel, ...address, peer }, this.#proxy, this.#drain);
+    const rejection = await serveClient({ ...client, channel }, this.#proxy, this.#drain);
     if (rejection !== undefined) this.#events.rejected(rejection);
+  }
+
+  /** Behind a handshake it would cost more to tell than to serve. */
+  #mayTell(socket: Socket): boolean {
+    return this.#tls === undefined && this.#connections.setApart(socket);
+  }
+
+  /** Refuses the first request of a connection beyond a limit, so that its developer learns which. */
+  async #turnAway(client: Client, rejection: keyof typeof LIMITS): Promise<void> {
+    const { socket } = client.channel;
+    if (!this.#mayTell(socket)) return this.#reject(socket, rejection);
+    this.#events.rejected(rejection);
+    const { name, limits } = this.#proxy.config;
+    const limit = LIMITS[rejection];
+    const says = `limits.${limit} of the listener ${name} is ${limits[limit]}`;
+    const unwelcome = new Refusal('limit-exceeded', says);
+    await serveClient({ ...client, unwelcome }, this.#proxy, this.#drain);
   }
 
   /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */
@@ -132,18 +155,6 @@ export class ForwardProxyListener {
       this.#reject(socket, 'tls-handshake-failed');
       return undefined;
     }
-  }
-
-  #countClient(socket: Socket, ip: Ip): boolean {
-    const before = this.#perClient.get(ip.text) ?? 0;
-    if (before >= this.#proxy.config.limits.perClient) return false;
-    this.#perClient.set(ip.text, before + 1);
-    socket.once('close', () => {
-      const left = (this.#perClient.get(ip.text) as number) - 1;
-      if (left > 0) this.#perClient.set(ip.text, left);
-      else this.#perClient.delete(ip.text);
-    });
-    return true;
   }
 
   #reject(socket: Socket, rejection: Rejection): void {

@@ -7,4 +7,5 @@ export type Rejection =
   | 'tls-handshake-failed'
   | 'closed-before-a-byte'
   | 'closed-within-a-head'
-  | 'silent';
+  | 'silent'
+  | 'accept-failed';
