@@ -13,8 +13,7 @@ const LIMITS = { bytes: 16 * 1024, fields: 100 };
 
 /** One message as a reader sees it. */
 export interface Seen {
-  /** `METHOD TARGET 1.MINOR` or `1.MINOR STATUS PHRASE`. */
-  readonly start: string;
+  readonly startLine: string;
   /** `name`, `value`, `name`, ... */
   readonly fields: readonly string[];
   readonly body: string;
@@ -36,17 +35,21 @@ export interface OwnSeen extends Seen {
 
 interface Kind<Head> {
   readonly parse: (bytes: Buffer, limits: typeof LIMITS) => Head;
-  readonly startOf: (head: Head) => string;
+  readonly startLineOf: (head: Head) => string;
   readonly framingOf: (head: Head) => Framing;
   /** Whether nothing may follow. */
   readonly isLast: (head: Head) => boolean;
+}
+
+export function bytesOf(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
 }
 
 /** What our codec makes of a client's bytes, as they arrive in `chunks`. */
 export function readRequests(chunks: readonly Buffer[]): Reading<OwnSeen> {
   return read(chunks, {
     parse: parseRequestHead,
-    startOf: (head: RequestHead) => `${head.method} ${head.target} 1.${head.minor}`,
+    startLineOf: (head: RequestHead) => `${head.method} ${head.target} HTTP/1.${head.minor}`,
     framingOf: requestFraming,
     isLast: () => false,
   });
@@ -56,7 +59,7 @@ export function readRequests(chunks: readonly Buffer[]): Reading<OwnSeen> {
 export function readResponse(chunks: readonly Buffer[], method: string): Reading<OwnSeen> {
   return read(chunks, {
     parse: parseResponseHead,
-    startOf: (head: ResponseHead) => `1.${head.minor} ${head.status} ${head.phrase}`,
+    startLineOf: (head: ResponseHead) => `HTTP/1.${head.minor} ${head.status} ${head.phrase}`,
     framingOf: (head) => responseFraming(head, method),
     isLast: ({ status }) => status >= 200 || status === 101,
   });
@@ -64,7 +67,7 @@ export function readResponse(chunks: readonly Buffer[], method: string): Reading
 
 function read<Head extends { readonly fields: Fields }>(
   chunks: readonly Buffer[],
-  { parse, startOf, framingOf, isLast }: Kind<Head>,
+  { parse, startLineOf, framingOf, isLast }: Kind<Head>,
 ): Reading<OwnSeen> {
   const messages: OwnSeen[] = [];
   const heads = new HeadReader(parse, LIMITS);
@@ -74,7 +77,7 @@ function read<Head extends { readonly fields: Fields }>(
     const body = Buffer.concat(payload).toString('latin1');
     const fields = flat(head.fields);
     const own = { framing: framing.kind, fieldLines: head.fields };
-    messages.push({ start: startOf(head), fields, body, ...own });
+    messages.push({ startLine: startLineOf(head), fields, body, ...own });
     over = isLast(head);
     open = undefined;
   };
@@ -115,7 +118,9 @@ export async function nodeReadsRequests(bytes: Buffer): Promise<Reading> {
   let refused = false;
   const server = createServer({ requireHostHeader: false });
   const take = (message: IncomingMessage) => {
-    collected.push(collect(message, `${message.method} ${message.url} ${message.httpVersion}`));
+    collected.push(
+      collect(message, `${message.method} ${message.url} HTTP/${message.httpVersion}`),
+    );
   };
   server.on('request', take);
   server.on('checkContinue', take);
@@ -151,12 +156,12 @@ export async function nodeReadsResponse(bytes: Buffer, method: string): Promise<
       refused = true;
     });
     request.on('information', (interim) => {
-      const start = `${interim.httpVersion} ${interim.statusCode} ${interim.statusMessage}`;
-      messages.push({ start, fields: interim.rawHeaders, body: '' });
+      const startLine = `HTTP/${interim.httpVersion} ${interim.statusCode} ${interim.statusMessage}`;
+      messages.push({ startLine, fields: interim.rawHeaders, body: '' });
     });
     request.on('response', (message) => {
-      const start = `${message.httpVersion} ${message.statusCode} ${message.statusMessage}`;
-      final = collect(message, start);
+      const startLine = `HTTP/${message.httpVersion} ${message.statusCode} ${message.statusMessage}`;
+      final = collect(message, startLine);
     });
     near.on('close', resolve);
   });
@@ -169,13 +174,13 @@ export async function nodeReadsResponse(bytes: Buffer, method: string): Promise<
   return { messages, fault: refused || last === undefined ? 'node' : undefined };
 }
 
-function collect(message: IncomingMessage, start: string): () => Seen | undefined {
+function collect(message: IncomingMessage, startLine: string): () => Seen | undefined {
   const body: Buffer[] = [];
   message.on('data', (chunk: Buffer) => body.push(chunk));
   message.on('error', () => {});
   return () => {
     if (!message.complete) return undefined;
     const text = Buffer.concat(body).toString('latin1');
-    return { start, fields: message.rawHeaders, body: text };
+    return { startLine, fields: message.rawHeaders, body: text };
   };
 }
