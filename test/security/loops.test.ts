@@ -60,7 +60,12 @@ rules:
 /** The listener's port may be asked for in these ways; `inside` is for port 80 alone. */
 const DIRECT = WAYS.filter((way) => way !== 'inside');
 
-async function assertLoop(gateway: TestGateway, host: string, port: number, ways = DIRECT) {
+async function assertLoop(
+  gateway: TestGateway,
+  host: string,
+  port: number,
+  ways: readonly Way[] = DIRECT,
+) {
   for (const way of ways) {
     assert.equal(await verdict(gateway, way, { host, port }), LOOP, `${way} ${host}:${port}`);
   }

@@ -16,6 +16,8 @@ export type Answers =
       readonly AAAA?: Reply;
       /** In seconds; default 60. */
       readonly ttl?: number;
+      /** A CNAME that stands before the addresses, which then are those of this name. */
+      readonly alias?: string;
       /** How long each question waits for its reply; default 0. */
       readonly delayMs?: { readonly A?: number; readonly AAAA?: number };
     };
@@ -82,7 +84,9 @@ interface Question {
 
 // RFC 1035 section 4: a header of 12 bytes, then one question: labels, type, class.
 const HEADER = 12;
-const TYPES = { A: 1, AAAA: 28 } as const;
+const TYPES = { A: 1, CNAME: 5, AAAA: 28 } as const;
+/** Section 4.1.4: stands for the name in the question. */
+const POINTER = Buffer.from([0xc0, HEADER]);
 const RCODES = { nxdomain: 3, servfail: 2 } as const;
 
 function decode(message: Buffer): Question {
@@ -110,10 +114,12 @@ function encode(question: Question, answers: Answers): Buffer | undefined {
   }
   const family = question.type === 'A' ? 4 : 6;
   const texts = reply.filter((text) => (text.includes(':') ? 6 : 4) === family);
+  const alias = isPlain(answers) || answers.alias === undefined ? undefined : name(answers.alias);
+  const addresses = texts.map((text) => record(question.type, text, ttl, alias));
   return response(
     question,
     0,
-    texts.map((text) => record(question.type, text, ttl)),
+    alias === undefined ? addresses : [resource(POINTER, TYPES.CNAME, ttl, alias), ...addresses],
   );
 }
 
@@ -127,19 +133,27 @@ function response(question: Question, rcode: number, records: readonly Buffer[])
   return Buffer.concat([header, question.bytes, ...records]);
 }
 
-function record(type: 'A' | 'AAAA', text: string, ttl: number): Buffer {
+function record(type: 'A' | 'AAAA', text: string, ttl: number, owner: Buffer = POINTER): Buffer {
   const ip = Ip.parse(text) as Ip;
   // A v4-mapped address reads as the IPv4 address inside, and goes out as it was written.
   const words = type === 'AAAA' && ip.family === 4 ? [0, 0, 0xffff, ...ip.words] : ip.words;
-  const data = Buffer.from(words.flatMap(octets));
-  const head = Buffer.alloc(12);
-  // A pointer to the name in the question.
-  head.writeUInt16BE(0xc000 | HEADER, 0);
-  head.writeUInt16BE(TYPES[type], 2);
-  head.writeUInt16BE(1, 4);
-  head.writeUInt32BE(ttl, 6);
-  head.writeUInt16BE(data.length, 10);
-  return Buffer.concat([head, data]);
+  return resource(owner, TYPES[type], ttl, Buffer.from(words.flatMap(octets)));
+}
+
+function resource(owner: Buffer, type: number, ttl: number, data: Buffer): Buffer {
+  const head = Buffer.alloc(10);
+  head.writeUInt16BE(type, 0);
+  head.writeUInt16BE(1, 2);
+  head.writeUInt32BE(ttl, 4);
+  head.writeUInt16BE(data.length, 8);
+  return Buffer.concat([owner, head, data]);
+}
+
+function name(text: string): Buffer {
+  const labels = text
+    .split('.')
+    .map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`));
+  return Buffer.concat([...labels, Buffer.from([0])]);
 }
 
 function octets(word: number): number[] {
