@@ -6,19 +6,17 @@ import type { Ip } from './core/ip.ts';
 import type { Principal } from './core/principal.ts';
 import { Refusal, UpstreamError } from './core/refusal.ts';
 import type { Resolver } from './destination/resolver.ts';
-import type { Identifier } from './identity/identify.ts';
-import { decideAddresses, decideName, type OwnAddresses, type Policy } from './policy/policy.ts';
+import type { InForce } from './in-force.ts';
+import { decideAddresses, decideName, type OwnAddresses } from './policy/policy.ts';
 import type { Question } from './policy/question.ts';
 
-/** What an exchange needs of the gateway. It takes `policy` once, so that a reload never splits an exchange. */
+/** What an exchange needs of the gateway. */
 export interface Gate<Stream> {
   readonly recorder: Recorder;
-  readonly identifier: Identifier;
-  readonly policy: Policy;
   readonly resolver: Resolver;
   readonly own: OwnAddresses;
-  /** Whom a refused developer asks when neither rule nor principal names anybody. */
-  readonly contact: string | undefined;
+  /** What is decided by. Asked once, at the beginning, so that a reload never splits an exchange. */
+  inForce(): InForce;
   now(): number;
   /** Tells of a fault of the gateway's own code, which closes the exchange that met it. */
   fault(error: unknown): void;
@@ -27,6 +25,7 @@ export interface Gate<Stream> {
 }
 
 export interface Permit {
+  readonly inForce: InForce;
   readonly record: ExchangeRecord;
   readonly decision: Decision;
   readonly principal: Principal | undefined;
@@ -48,8 +47,9 @@ export async function runExchange<Stream>(
   gate: Gate<Stream>,
 ): Promise<void> {
   const record = gate.recorder.begin(conversation);
-  const outcome = await pass(conversation, gate, record).catch((error: unknown) =>
-    endFailed(conversation, gate, record, error),
+  const inForce = gate.inForce();
+  const outcome = await pass(conversation, gate, inForce, record).catch((error: unknown) =>
+    endFailed(conversation, gate, inForce, record, error),
   );
   record.outcome(outcome);
 }
@@ -57,12 +57,13 @@ export async function runExchange<Stream>(
 async function pass<Stream>(
   conversation: Conversation<Stream>,
   gate: Gate<Stream>,
+  inForce: InForce,
   record: ExchangeRecord,
 ): Promise<Outcome> {
-  const { policy } = gate;
+  const { identifier, policy } = inForce;
   const { destination, request } = conversation;
   const refuse = (decision: Decision, address?: Ip) =>
-    endRefused(conversation, gate, record, decision, address);
+    endRefused(conversation, inForce, record, decision, address);
 
   // accept: what the listener framed is a request for a destination, or a fault.
   if (destination instanceof Refusal) {
@@ -70,7 +71,7 @@ async function pass<Stream>(
   }
 
   // identify: evidence that is present and wrong never falls back to anonymous.
-  const identified = gate.identifier.identify(conversation.evidence());
+  const identified = identifier.identify(conversation.evidence());
   if ('invalid' in identified)
     return refuse(deny('identify', 'identity-invalid', identified.invalid));
   const { principal } = identified;
@@ -95,7 +96,7 @@ async function pass<Stream>(
   await record.decision(decision, addresses[0]);
 
   // grant, open, relay.
-  const grant = gate.grant({ record, decision, principal, question, addresses });
+  const grant = gate.grant({ inForce, record, decision, principal, question, addresses });
   await conversation.open(grant);
   return conversation.relay();
 }
@@ -106,14 +107,14 @@ function resolve(resolver: Resolver, host: Hostname | Ip): Promise<readonly Ip[]
 
 async function endRefused<Stream>(
   conversation: Conversation<Stream>,
-  gate: Gate<Stream>,
+  { contact: lastResort }: InForce,
   record: ExchangeRecord,
   decision: Decision,
   address: Ip | undefined,
 ): Promise<Outcome> {
   await record.decision(decision, address);
   const { principal } = record;
-  const contact = decision.owner ?? principal?.owner ?? gate.contact;
+  const contact = decision.owner ?? principal?.owner ?? lastResort;
   return conversation.refuse({ id: record.id, decision, principal, contact });
 }
 
@@ -121,6 +122,7 @@ async function endRefused<Stream>(
 async function endFailed<Stream>(
   conversation: Conversation<Stream>,
   gate: Gate<Stream>,
+  { contact }: InForce,
   record: ExchangeRecord,
   error: unknown,
 ): Promise<Outcome> {
@@ -131,7 +133,7 @@ async function endFailed<Stream>(
   if (error instanceof Refusal) {
     const { id, principal } = record;
     const decision = deny('request', error.reason, error.message);
-    return conversation.refuse({ id, decision, principal, contact: gate.contact });
+    return conversation.refuse({ id, decision, principal, contact });
   }
   gate.fault(error);
   return conversation.fail('gateway-fault', record.id);

@@ -12,20 +12,19 @@ import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
 import { AuditTrail } from './audit/trail.ts';
 import { openAudit } from './audit/writer.ts';
-import type { Bind, ListenerConfig, SecretRef } from './config/config.ts';
+import type { Bind, ListenerConfig } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { secretRefs } from './config/secret-refs.ts';
 import type { Grant } from './core/conversation.ts';
+import { SekishoError } from './core/errors.ts';
 import { Ip } from './core/ip.ts';
-import type { Secret } from './core/secret.ts';
 import { type BoundAddress, createOwnAddresses } from './destination/own-addresses.ts';
 import { createResolver } from './destination/resolver.ts';
-import { type Permit, runExchange } from './exchange.ts';
-import { compileIdentity } from './identity/identify.ts';
+import { type Gate, type Permit, runExchange } from './exchange.ts';
+import { putTogether } from './in-force.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Logger } from './log.ts';
-import { compile } from './policy/policy.ts';
-import { readSecrets } from './secret/read.ts';
+import { OpenTunnels } from './open-tunnels.ts';
+import { countChanges, FileWatch, prepare } from './reload.ts';
 import type { Channel } from './stream/channel.ts';
 import { UpstreamGrant, type WaysOut } from './upstream/grants.ts';
 import { HttpPool } from './upstream/pool.ts';
@@ -33,6 +32,8 @@ import { HttpPool } from './upstream/pool.ts';
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Loads the configuration again. Without it the gateway keeps what it started with. */
+  readonly loadAgain?: () => Loaded;
 }
 
 /** A gateway at work. */
@@ -40,6 +41,14 @@ export interface Gateway {
   /** What each listener is bound to, with the ports that the system picked. */
   readonly listeners: ReadonlyMap<string, readonly Bind[]>;
   readonly admin: Bind;
+  /**
+   * Puts the configuration as it now stands in force, for all exchanges from then on; where it has a fault, nothing
+   * changes. Open tunnels that it no longer allows end, unless `gateway.onReload` is `keep`. Also happens by itself when a
+   * file changes.
+   *
+   * @returns whether it is in force; what stood in the way is logged
+   */
+  reload(): Promise<boolean>;
   /** Calls with every event, once it is on record. */
   onAuditEvent(listener: (event: AuditEvent) => void): void;
   /**
@@ -73,11 +82,11 @@ export async function startGateway(loaded: Loaded, surroundings: Surroundings): 
 
 type Parts = Awaited<ReturnType<typeof buildParts>>;
 
-async function buildParts({ config, digest }: Loaded, { env, log }: Surroundings) {
-  const { name, contact, dataDir, resolvers } = config.gateway;
-  const secrets = readSecrets(secretRefs(config), { env });
-  const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
-  const policy = compile(config);
+async function buildParts(loaded: Loaded, surroundings: Surroundings) {
+  const { config, digest } = loaded;
+  const { log } = surroundings;
+  const { name, dataDir, resolvers } = config.gateway;
+  const inForce = putTogether(loaded, surroundings.env);
   const metrics = new Metrics();
   metrics.policyLoaded(digest, Date.now());
 
@@ -96,22 +105,22 @@ async function buildParts({ config, digest }: Loaded, { env, log }: Surroundings
   metrics.watchResolver(() => resolver.stats);
   const bound: BoundAddress[] = [];
   return {
+    /** What it was started with; what holds now is `inForce`. */
     config,
-    digest,
+    inForce,
+    surroundings,
     log,
-    policy,
     metrics,
     writer,
     recorder,
     resolver,
     bound,
-    contact,
     now,
+    tunnels: new OpenTunnels(),
     trail: new AuditTrail(auditDir, recent, now),
-    identifier: compileIdentity(config.principals, secret),
     own: createOwnAddresses({ listeners: () => bound }),
     pool: new HttpPool(POOL_LIMITS),
-    adminToken: token === undefined ? await keepToken(dataDir) : secret(token),
+    adminToken: token === undefined ? await keepToken(dataDir) : inForce.secret(token),
     /** In the order in which they were started. */
     running: [] as { close(): Promise<void> }[],
     listeners: [] as ForwardProxyListener[],
@@ -140,12 +149,14 @@ async function startParts(parts: Parts): Promise<Gateway> {
     log.info({ listener: listenerConfig.name, addresses: binds.map(bindText) }, 'listening');
   }
   parts.state = 'accepting';
-  log.info({ admin: bindText(admin.bind), policy: parts.digest }, 'ready');
+  log.info({ admin: bindText(admin.bind), policy: parts.inForce.loaded.digest }, 'ready');
+  if (parts.surroundings.loadAgain !== undefined) parts.running.push(watchFiles(parts));
 
   const stopped = Promise.withResolvers<void>();
   return {
     listeners,
     admin: admin.bind,
+    reload: () => reload(parts),
     onAuditEvent: (listener) => parts.recorder.onEvent(listener),
     stop(options) {
       if (parts.state === 'accepting') drain(parts, options).then(stopped.resolve, stopped.reject);
@@ -156,7 +167,7 @@ async function startParts(parts: Parts): Promise<Gateway> {
 }
 
 function adminParts(parts: Parts, readiness: Readiness) {
-  const { policy, digest, contact, trail, config } = parts;
+  const { trail, config } = parts;
   const startedAt = new Date().toISOString();
   return {
     token: parts.adminToken,
@@ -166,28 +177,38 @@ function adminParts(parts: Parts, readiness: Readiness) {
     why: async (id: string) => {
       const events = await trail.find(id);
       if (events.length === 0) return undefined;
-      return explainExchange(events, { policy, digest, contact, now: Date.now() });
+      const { policy, contact, loaded } = parts.inForce;
+      return explainExchange(events, { policy, digest: loaded.digest, contact, now: Date.now() });
     },
-    status: () => ({ gateway: config.gateway.name, state: parts.state, policy: digest, startedAt }),
+    status: () => ({
+      gateway: config.gateway.name,
+      state: parts.state,
+      policy: parts.inForce.loaded.digest,
+      startedAt,
+    }),
     log: parts.log,
   };
 }
 
 function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListener {
-  const { identifier, metrics, log } = parts;
+  const { metrics, log } = parts;
   const { connectMs, idleMs } = config.timeouts;
-  const exits = new Map(parts.config.exits.map((exit) => [exit.name, exit.localAddress]));
   const meter = {
     dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
     tunnels: (change: 1 | -1) => metrics.tunnels(change),
     now: () => performance.now(),
   };
-  const ways: WaysOut = { pool: parts.pool, exits, connectMs, idleMs, meter };
+  const ways = { pool: parts.pool, connectMs, idleMs, meter };
   const fault = (error: unknown) => {
     metrics.fault();
     log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
   };
-  const gate = { ...parts, fault, grant: (permit: Permit) => grantOf(permit, ways) };
+  const gate: Gate<Channel> = {
+    ...parts,
+    inForce: () => parts.inForce,
+    fault,
+    grant: (permit) => grantOf(permit, { ...ways, exits: permit.inForce.exits }, parts.tunnels),
+  };
   const events: ListenerEvents = {
     rejected: (rejection) => metrics.rejected(config.name, rejection),
     connections: (open) => metrics.connections(config.name, open),
@@ -197,18 +218,17 @@ function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListe
     {
       config,
       via: viaPseudonym(parts.config.gateway.name),
-      identity: () => identifier,
+      identity: () => parts.inForce.identifier,
       run: (conversation) => runExchange(conversation, gate),
-      ownPage: (path, evidence) => ownPage(path, evidence, parts),
+      ownPage: (path, evidence) =>
+        ownPage(path, evidence, { ...parts.inForce, trail: parts.trail }),
     },
     events,
   );
 }
 
-function grantOf(
-  { record, decision, principal, question, addresses }: Permit,
-  ways: WaysOut,
-): Grant<Channel> {
+function grantOf(permit: Permit, ways: WaysOut, tunnels: OpenTunnels): Grant<Channel> {
+  const { record, decision, principal, question, addresses } = permit;
   const { destination } = question;
   return new UpstreamGrant(
     {
@@ -219,9 +239,46 @@ function grantOf(
       addresses,
       record: (later) => record.decision(later),
       dialled: (address) => record.dialled(address),
+      opened: (address, breakOff) => tunnels.add(permit, address, breakOff),
     },
     ways,
   );
+}
+
+function watchFiles(parts: Parts): { close(): Promise<void> } {
+  const watch = new FileWatch(() => {
+    void reload(parts).then(() => watch.watch(parts.inForce.loaded));
+  });
+  watch.watch(parts.inForce.loaded);
+  return { close: async () => watch.close() };
+}
+
+async function reload(parts: Parts): Promise<boolean> {
+  const { log, metrics, recorder, surroundings, own } = parts;
+  const { loadAgain, env } = surroundings;
+  if (loadAgain === undefined || parts.state !== 'accepting') return false;
+  const before = parts.inForce.loaded.digest;
+  try {
+    const { next, differences } = prepare(parts.inForce, loadAgain, env, Date.now());
+    const { config, digest } = next.loaded;
+    recorder.adopt({
+      policy: digest,
+      owned: config.networks.owned,
+      onFailure: config.audit.onFailure,
+    });
+    parts.inForce = next;
+    metrics.policyLoaded(digest, Date.now());
+    const keep = config.gateway.onReload === 'keep';
+    const ended = keep ? 0 : await parts.tunnels.endDenied(next, own, Date.now());
+    await recorder.reloaded({ from: before, to: digest, differences, ended });
+    log.info({ from: before, to: digest, ...countChanges(differences), ended }, 'reloaded');
+    return true;
+  } catch (error) {
+    if (!(error instanceof SekishoError)) throw error;
+    metrics.reloadRefused();
+    log.error({ code: error.code, faults: error.message }, 'reload refused: nothing was changed');
+    return false;
+  }
 }
 
 async function drain(parts: Parts, { notice } = { notice: true }): Promise<void> {

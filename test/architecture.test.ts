@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseSource, ROOT, readSources, type Source } from './support/sources.ts';
 
-/** The parts that a request passes. Only `exchange.ts` and `gateway.ts` join them. */
+/** The parts that a request passes. Only the files directly in `src` join them. */
 const GATES = [
   'listener',
   'identity',
@@ -31,7 +31,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
-const ROOT_FILES = ['exchange.ts', 'gateway.ts', 'index.ts', 'log.ts'];
+const ROOT_FILES = [
+  'exchange.ts',
+  'gateway.ts',
+  'in-force.ts',
+  'index.ts',
+  'log.ts',
+  'open-tunnels.ts',
+  'reload.ts',
+];
 const JOINING_FOLDERS = ['admin', 'cli'];
 
 /** No I/O, no clock, no chance. */

@@ -14,7 +14,8 @@ export interface Running {
 /** @param key the key of the configuration that names the address */
 export async function listenOn(app: FastifyInstance, bind: Bind, key: string): Promise<Running> {
   try {
-    await app.listen(bind);
+    // A copy: fastify writes into what it is given.
+    await app.listen({ ...bind });
   } catch (error) {
     await app.close();
     throw new SekishoError(

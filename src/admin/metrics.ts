@@ -80,6 +80,12 @@ export class Metrics {
     ...this.#register,
   });
 
+  readonly #reloadsRefused = new Counter({
+    name: 'sekisho_reloads_refused_total',
+    help: 'Reloads that changed nothing, for a fault in the configuration; the log has it.',
+    ...this.#register,
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.#registry });
   }
@@ -139,6 +145,10 @@ export class Metrics {
 
   fault(): void {
     this.#faults.inc();
+  }
+
+  reloadRefused(): void {
+    this.#reloadsRefused.inc();
   }
 
   policyLoaded(digest: string, timeMs: number): void {

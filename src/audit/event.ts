@@ -82,7 +82,22 @@ export interface SuppressedEvent {
   readonly to: string;
 }
 
-export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent;
+/** Another policy came in force. */
+export interface ReloadEvent {
+  readonly type: 'reload';
+  readonly time: string;
+  readonly gateway: string;
+  /** Digests of the policy before and after. */
+  readonly from: string;
+  readonly to: string;
+  /** Who gains, loses, or goes another way: the first of them, and how many there are. */
+  readonly differences: readonly object[];
+  readonly count: number;
+  /** Tunnels that were closed because they are no longer allowed. */
+  readonly ended: number;
+}
+
+export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent | ReloadEvent;
 
 /** An exchange's facts as they stand in each of its lines: encoded once. */
 export function encodeFacts(facts: ExchangeFacts): string {
@@ -142,7 +157,8 @@ export function outcomeLine(
   );
 }
 
-export function suppressedLine(event: SuppressedEvent): string {
+/** An event that stands for itself, away from the path of an exchange. */
+export function eventLine(event: SuppressedEvent | ReloadEvent): string {
   return `${printable(JSON.stringify(event))}\n`;
 }
 

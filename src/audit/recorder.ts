@@ -3,7 +3,7 @@ import { type Decision, passes } from '../core/decision.ts';
 import { exchangeId } from '../core/exchange-id.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
-import { type AuditEvent, suppressedLine } from './event.ts';
+import { type AuditEvent, eventLine, type ReloadEvent } from './event.ts';
 import {
   ExchangeRecord,
   type Ledger,
@@ -36,6 +36,9 @@ export interface RecorderOptions {
 
 /** Suppressed refusals are summed up this long after the first refusal, and every client begins anew. */
 const FLOOD_WINDOW_MS = 60_000;
+
+/** A new policy may change everything for everybody; the policies themselves tell the rest. */
+const LISTED_DIFFERENCES = 100;
 
 /** Puts every exchange on record. */
 export class Recorder {
@@ -75,6 +78,24 @@ export class Recorder {
     return new ExchangeRecord(id, conversation, this.#settings, this.#ledger);
   }
 
+  /**
+   * Another policy came in force. Resolves once that is on record; a record that cannot be written is the writer's to tell,
+   * and does not undo it.
+   */
+  async reloaded(change: Omit<ReloadEvent, 'type' | 'time' | 'gateway' | 'count'>): Promise<void> {
+    const { gateway } = this.#options;
+    const { differences, ...rest } = change;
+    const line = eventLine({
+      type: 'reload',
+      time: this.#ledger.time(),
+      gateway,
+      ...rest,
+      count: differences.length,
+      differences: differences.slice(0, LISTED_DIFFERENCES),
+    });
+    await this.#write(line).catch(() => undefined);
+  }
+
   /** Calls with every event, once it is on record. */
   onEvent(listener: (event: AuditEvent) => void): void {
     this.#listeners.push(listener);
@@ -101,9 +122,7 @@ export class Recorder {
     const time = this.#ledger.time();
     for (const { client, count, ...span } of this.#flood.drain()) {
       const [from, to] = [isoTime(span.from), isoTime(span.to)];
-      void this.#write(
-        suppressedLine({ type: 'suppressed', time, gateway, client, count, from, to }),
-      );
+      void this.#write(eventLine({ type: 'suppressed', time, gateway, client, count, from, to }));
     }
   }
 

@@ -1,15 +1,22 @@
 import type { Colors } from 'picocolors/types.js';
-import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
+import type { OutcomeEvent, ReloadEvent, SuppressedEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
 import { passes } from '../core/decision.ts';
 
-/** One line for a person: what ended an exchange, or how many refusals were not written. */
-export function eventLine(event: OutcomeEvent | SuppressedEvent, colors: Colors): string {
+/** One line for a person: what ended an exchange, how many refusals were not written, or that the policy changed. */
+export function eventLine(
+  event: OutcomeEvent | SuppressedEvent | ReloadEvent,
+  colors: Colors,
+): string {
   const time = colors.dim(event.time.slice(5, 23).replace('T', ' '));
   if (event.type === 'suppressed') {
     const who = event.client ?? 'further clients';
     const what = `${event.count} more refusals of ${printable(who)} since ${event.from.slice(11, 19)}`;
     return `${time} ${colors.red('✗')} ${colors.dim(what)}`;
+  }
+  if (event.type === 'reload') {
+    const what = `new policy ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
+    return `${time} ${colors.yellow('~')} ${colors.dim(what)}`;
   }
   const { principal, action, outcome } = event;
   const { status, bytesUp, bytesDown, durationMs } = outcome;

@@ -17,7 +17,10 @@ export function runCommand(): Command {
 /** A gateway that stops in order on SIGTERM and SIGINT, and at once on the second. */
 export async function runGateway(file: string): Promise<Gateway> {
   const log = createLogger(process.stderr);
-  const gateway = await startGateway(load(file, { env: process.env }), { env: process.env, log });
+  const { env } = process;
+  const loadAgain = () => load(file, { env });
+  const gateway = await startGateway(loadAgain(), { env, log, loadAgain });
+  process.on('SIGHUP', () => void gateway.reload());
   const stop = (signal: NodeJS.Signals) => {
     process.once(signal, () => process.exit(1));
     log.info({ signal }, 'stopping: exchanges may finish; a second signal ends at once');

@@ -44,6 +44,8 @@ export interface GatewayConfig {
   readonly dataDir: string;
   readonly health: Bind | undefined;
   readonly drain: { readonly noticeMs: number; readonly limitMs: number };
+  /** What becomes of tunnels that a new policy no longer allows. */
+  readonly onReload: 'close' | 'keep';
   /** Empty: /etc/resolv.conf. */
   readonly resolvers: readonly { readonly ip: Ip; readonly port: number }[];
 }

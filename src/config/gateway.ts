@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { GatewayConfig } from './config.ts';
 import type { Merged } from './merge.ts';
 import { bind, parseResolver } from './networks.ts';
-import { line, list, notYetText, parsed, says, section } from './shape.ts';
+import { choice, line, list, notYetText, parsed, says, section } from './shape.ts';
 import { timer } from './units.ts';
 
 const workers = z.literal(['auto', 1], {
@@ -20,6 +20,7 @@ export const gatewaySchema = section({
   dataDir: line.default('./var'),
   health: bind.optional(),
   drain: section({ notice: timer.prefault('5s'), limit: timer.prefault('30s') }).prefault({}),
+  onReload: choice(['close', 'keep']).default('close'),
   resolvers: list(parsed(parseResolver, 'Address and port of a DNS server.')).optional(),
 }).prefault({});
 
@@ -35,6 +36,7 @@ export function toGateway(
     dataDir: resolve(merged.folder(['gateway', 'dataDir']), written.dataDir),
     health: written.health,
     drain: { noticeMs: written.drain.notice, limitMs: written.drain.limit },
+    onReload: written.onReload,
     resolvers: written.resolvers ?? [],
   };
 }

@@ -33,6 +33,8 @@ export interface Permission {
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
   dialled(address: Ip): void;
+  /** A tunnel begins; what is returned is called at its end. */
+  opened(address: Ip, breakOff: () => void): () => void;
 }
 
 /** Carries out a permission: dials its addresses by the exit of its rule, and no others by no other. */
@@ -81,11 +83,16 @@ export class UpstreamGrant implements Grant<Channel> {
   }
 
   async tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
-    this.#ways.meter.tunnels(1);
+    const { meter, idleMs } = this.#ways;
+    let closed = () => {};
+    meter.tunnels(1);
     try {
-      return await tunnel(client, upstream.stream, early, this.#ways.idleMs);
+      return await tunnel(client, upstream.stream, early, idleMs, (breakOff) => {
+        closed = this.#permission.opened(upstream.address, breakOff);
+      });
     } finally {
-      this.#ways.meter.tunnels(-1);
+      meter.tunnels(-1);
+      closed();
     }
   }
 

@@ -10,18 +10,22 @@ import type { Channel } from '../stream/channel.ts';
  * sends.
  *
  * @param early what the client sent and is still owed to the upstream
+ * @param onOpen is given a way to break the tunnel off
  */
 export function tunnel(
   client: Channel,
   upstream: Channel,
   early: Buffer,
   idleMs: number,
+  onOpen: (breakOff: () => void) => void,
 ): Promise<TunnelEnd> {
   const near = client.release();
   const far = upstream.release();
-  return new Promise((resolve) =>
-    new Relay(near.socket, far.socket, resolve).start([early, near.early], far.early, idleMs),
-  );
+  return new Promise((resolve) => {
+    const relay = new Relay(near.socket, far.socket, resolve);
+    onOpen(() => relay.breakOff());
+    relay.start([early, near.early], far.early, idleMs);
+  });
 }
 
 class Relay {
@@ -31,6 +35,7 @@ class Relay {
   #bytesUp = 0;
   #bytesDown = 0;
   #error: Trouble | null = null;
+  #broken = false;
   #open = 2;
 
   constructor(client: Socket, upstream: Socket, done: (end: TunnelEnd) => void) {
@@ -74,6 +79,12 @@ class Relay {
     if (!this.#client.write(chunk)) this.#upstream.pause();
   };
 
+  breakOff(): void {
+    this.#broken = true;
+    this.#client.destroy();
+    this.#upstream.destroy();
+  }
+
   #break(error: Trouble): void {
     this.#error ??= error;
     this.#client.destroy();
@@ -82,7 +93,7 @@ class Relay {
 
   #closed(socket: Socket, other: Socket): void {
     // Closed without having been read to its end: there is nobody left to relay for.
-    if (!socket.readableEnded || !socket.writableFinished) {
+    if (!this.#broken && (!socket.readableEnded || !socket.writableFinished)) {
       this.#break(socket === this.#client ? 'client-reset' : 'upstream-reset');
     }
     other.resume();

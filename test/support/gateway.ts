@@ -52,7 +52,8 @@ export async function startTestGateway(
     }),
   );
   const env = options.env ?? {};
-  const gateway = await startGateway(load(file, { env }), { env, log });
+  const loadAgain = () => load(file, { env });
+  const gateway = await startGateway(loadAgain(), { env, log, loadAgain });
   const events: AuditEvent[] = [];
   const waiting = new Set<() => void>();
   gateway.onAuditEvent((event) => {

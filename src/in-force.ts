@@ -1,0 +1,38 @@
+import type { SecretRef } from './config/config.ts';
+import type { Loaded } from './config/load.ts';
+import { secretRefs } from './config/secret-refs.ts';
+import type { Ip } from './core/ip.ts';
+import type { Secret } from './core/secret.ts';
+import { compileIdentity, type Identifier } from './identity/identify.ts';
+import { compile, type Policy } from './policy/policy.ts';
+import { readSecrets } from './secret/read.ts';
+
+/** All that an exchange is decided by. A reload puts another one in its place as a whole, between two exchanges. */
+export interface InForce {
+  readonly loaded: Loaded;
+  readonly identifier: Identifier;
+  readonly policy: Policy;
+  /** Whom a refused developer asks when neither rule nor principal names anybody. */
+  readonly contact: string | undefined;
+  /** Local addresses by the name of their exit. */
+  readonly exits: ReadonlyMap<string, Ip>;
+  readonly secret: (ref: SecretRef) => Secret;
+}
+
+/** @throws ConfigError naming every secret that cannot be read */
+export function putTogether(
+  loaded: Loaded,
+  env: Readonly<Record<string, string | undefined>>,
+): InForce {
+  const { config } = loaded;
+  const secrets = readSecrets(secretRefs(config), { env });
+  const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
+  return {
+    loaded,
+    secret,
+    identifier: compileIdentity(config.principals, secret),
+    policy: compile(config),
+    contact: config.gateway.contact,
+    exits: new Map(config.exits.map(({ name, localAddress }) => [name, localAddress])),
+  };
+}
