@@ -9,10 +9,9 @@ import {
   validRequests,
   validResponses,
 } from './http-messages.ts';
+import { nodeReadsRequests, nodeReadsResponse } from './http-node-readings.ts';
 import {
   bytesOf,
-  nodeReadsRequests,
-  nodeReadsResponse,
   type OwnSeen,
   type Reading,
   readRequests,

@@ -7,10 +7,9 @@ import {
   requestBeyondNode,
   seeNoOther,
 } from '../../../test/support/http-agreement.ts';
+import { nodeReadsRequests, nodeReadsResponse } from '../../../test/support/http-node-readings.ts';
 import {
   bytesOf,
-  nodeReadsRequests,
-  nodeReadsResponse,
   type OwnSeen,
   type Reading,
   readRequests,

@@ -28,15 +28,22 @@ test('names are found in any case, values come without the white space around th
 
 test('only letters have a case', () => {
   // 0x5e and 0x7e differ in the bit that tells the cases of a letter apart.
-  const fields = parse('a^: 1\r\n');
+  const fields = parse('a^: 1\r\nAZ: 2\r\n');
   assert.equal(fields.has('a^'), true);
   assert.equal(fields.has('a~'), false);
+  assert.equal(fields.has('az'), true);
 });
 
 test('a list is taken apart over all its lines', () => {
-  const fields = parse('Connection: Close, ,X-A\r\nCONNECTION:\tkeep-alive ,\r\n');
-  assert.deepEqual(fields.list('connection'), ['close', 'x-a', 'keep-alive']);
+  const fields = parse('Connection: Close, ,X-A\r\nCONNECTION:\tkeep-alive ,\t y \t z\t , w\r\n');
+  assert.deepEqual(fields.list('connection'), ['close', 'x-a', 'keep-alive', 'y \t z', 'w']);
   assert.deepEqual(fields.list('te'), []);
+});
+
+test('lines come as they were sent', () => {
+  const fields = parse('X-A:\t1 \r\nX-B: 2\r\nx-a:\r\n');
+  assert.deepEqual(fields.lines('x-a'), ['X-A:\t1 ', 'x-a:']);
+  assert.deepEqual(fields.lines('x-c'), []);
 });
 
 test('bytes above ASCII stay what they are', () => {

@@ -48,7 +48,6 @@ export class HeadReader<Head> {
    * @throws FramingError
    */
   push(chunk: Buffer): Head | undefined {
-    if (chunk.length === 0) return undefined;
     const bytes = this.#gathering.add(chunk);
     const from = Math.max(startOf(bytes), this.#searched - HEAD_END.length + 1);
     const end = bytes.indexOf(HEAD_END, from);

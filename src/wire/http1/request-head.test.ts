@@ -82,6 +82,8 @@ test('bytes that are not one whole head are refused', () => {
     fails(part, 'cut');
   }
   fails('GET / HTTP/1.1\r\n\r\nbody', 'cut');
+  for (const end of ['x\n\r\n', '\rx\r\n', '\r\nx\n', '\r\n\rx'])
+    fails(`GET / HTTP/1.1${end}`, 'cut');
 });
 
 test('no message repeats a byte of what was sent', () => {
