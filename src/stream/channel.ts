@@ -11,6 +11,9 @@ export class ChannelLost extends SekishoError {
   }
 }
 
+/** One for all: every kept connection that is used again abandons a take, and a stack trace costs. */
+const ABANDONED = new ChannelLost('abandoned');
+
 interface Taker {
   readonly step: (chunk: Buffer) => unknown;
   readonly resolve: (value: never) => void;
@@ -81,7 +84,8 @@ export class Channel {
 
   /** Ends a take that is waiting, because its result is no longer wanted. */
   abandon(code: 'abandoned' | 'too-slow' = 'abandoned'): void {
-    this.#settle((taker) => taker.reject(new ChannelLost(code)));
+    const error = code === 'abandoned' ? ABANDONED : new ChannelLost(code);
+    this.#settle((taker) => taker.reject(error));
   }
 
   /** Called once when the connection breaks; not at an orderly FIN. */
