@@ -112,3 +112,52 @@ test('an ended channel lets a peer that never stops sending go', async () => {
   assert.equal(answer.toString(), 'bye');
   await closed;
 });
+
+test('an ended channel sends what is left, however long the peer takes to begin with it', async (t) => {
+  const { channel, peer } = await pair();
+  const size = 16 * 1024 * 1024;
+  channel.write(Buffer.alloc(size, 'x'));
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  channel.end();
+  t.mock.timers.tick(60_000);
+  let received = 0;
+  peer.on('data', (chunk) => {
+    received += chunk.length;
+  });
+  await once(peer, 'end');
+  assert.equal(received, size);
+  peer.destroy();
+});
+
+test('an ended channel lets a peer go that takes nothing, even if it sends', async () => {
+  const { channel, peer } = await pair(200);
+  channel.write(Buffer.alloc(16 * 1024 * 1024, 'x'));
+  channel.end();
+  const drip = setInterval(() => peer.write('x'), 20);
+  await once(channel.socket, 'close');
+  clearInterval(drip);
+  peer.on('error', () => {}).destroy();
+});
+
+test('what may be written next waits until the peer has taken what was', async () => {
+  const { channel, peer } = await pair();
+  peer.pause();
+  await channel.drained();
+  channel.write(Buffer.alloc(16 * 1024 * 1024, 'x'));
+  let drained = false;
+  const waiting = channel.drained().then(() => {
+    drained = true;
+  });
+  peer.write('y');
+  await bytes(channel, 1);
+  assert.equal(drained, false);
+  peer.resume();
+  await waiting;
+  peer.destroy();
+});
+
+test('whoever waits for a peer to take what was written learns of its loss', async () => {
+  const { channel } = await pair(50);
+  channel.write(Buffer.alloc(16 * 1024 * 1024, 'x'));
+  await assert.rejects(channel.drained(), (error: ChannelLost) => error.code === 'idle');
+});

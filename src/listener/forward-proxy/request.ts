@@ -214,7 +214,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     if (this.#clientFault instanceof FramingError) return this.#refuseBody(this.#clientFault);
     if (this.#clientFault !== undefined) return this.#outcome(null, 'client-reset');
     const trouble = troubleOf(error);
-    if (!this.#answered) return this.fail(trouble, this.#grant?.id as string);
+    if (!this.#answered) return this.#told(await this.fail(trouble, this.#grant?.id as string));
     // The client has the beginning of a response: only a cut tells it truthfully that the rest is missing.
     this.channel.destroy();
     return this.#outcome(null, trouble);
@@ -230,7 +230,12 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       return this.#outcome(null, null);
     }
     const notice = { id: grant.id, decision, principal: grant.principal, contact: undefined };
-    return this.answer(refusalAnswer(notice), null);
+    return this.#told(await this.answer(refusalAnswer(notice), null));
+  }
+
+  /** The outcome of an answer of ours, which came after the request had begun to go out. */
+  #told(outcome: Outcome): Outcome {
+    return { ...outcome, bytesUp: this.#body.bytes };
   }
 
   #outcome(status: number | null, error: Trouble | null): Outcome {
