@@ -136,6 +136,18 @@ test('GREASE and Encrypted ClientHello: the outer name counts', async () => {
   await assertEnds([hello(ECH)], 'sni-mismatch');
 });
 
+test('a hello in one segment with the CONNECT waits for the decision, and is checked like any other', async () => {
+  const connect = head('CONNECT', `good.com:${sink.port}`, 'good.com', []);
+  const since = sink.received.length;
+  const right = new RawClient(gateway.port).send(Buffer.concat([Buffer.from(connect), GOOD]));
+  right.socket.end();
+  assert.match(await right.all(), /^HTTP\/1\.1 200 [^\r]*\r\n\r\n$/);
+  assert.deepEqual(Buffer.concat(sink.received.slice(since)), GOOD);
+  const wrong = new RawClient(gateway.port).send(Buffer.concat([Buffer.from(connect), NEIGHBOUR]));
+  assert.equal(behind(await wrong.all()), ALERT);
+  assert.deepEqual(Buffer.concat(sink.received.slice(since)), GOOD);
+});
+
 test('case and the dot of the root make no other name', async () => {
   for (const name of ['GOOD.com', 'good.com.', 'Good.COM.']) {
     await assertPasses([hello(sni(name))]);

@@ -241,3 +241,48 @@ test('a CONNECT that one principal may not make is not mended by what is sent in
     false,
   );
 });
+
+test('an IPv4 client of an IPv6 listener is the client that it is over IPv4', async (t) => {
+  const own = await startTestGateway(`
+listeners: { egress: { type: forward-proxy, bind: "[::]:0", from: [127.0.0.60, 127.0.0.61] } }
+principals: { frank: { identify: [{ clientAddress: [127.0.0.60] }] } }
+rules: [{ name: all, allow: ["*"], to: [8.8.8.8], via: nowhere }]
+exits: { nowhere: { localAddress: 127.0.0.1 } }
+`);
+  t.after(() => own.stop());
+  for (const way of WAYS) {
+    assert.equal(await verdict(own, way, { host: '8.8.8.8', from: '127.0.0.60' }), ALLOWED);
+    assert.equal(await verdict(own, way, { host: '8.8.8.8', from: '127.0.0.61' }), NOBODY);
+  }
+  const stranger = new RawClient(own.port, { localAddress: '127.0.0.62' });
+  assert.equal(await stranger.send(head('GET', 'http://8.8.8.8/', '8.8.8.8', [])).all(), '');
+});
+
+test('no upstream connection is shared across exits', { skip }, async (t) => {
+  const peers = await startHttpUpstream((_seen, response) => {
+    response.end(response.socket?.remoteAddress);
+  }, onPort80());
+  t.after(() => peers.close());
+  const own = await startTestGateway(`
+gateway: { resolvers: ["${dns.address}"] }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals:
+  alice: { identify: [{ header: { name: X-Alice, value: { literal: alice-secret } } }] }
+  bob: { identify: [{ header: { name: X-Bob, value: { literal: bob-secret } } }] }
+rules:
+  - { name: alices, allow: [alice], to: [peers.com], addresses: [${peers.host}], via: first }
+  - { name: bobs, allow: [bob], to: [peers.com], addresses: [${peers.host}], via: second }
+exits: { first: { localAddress: 127.0.0.71 }, second: { localAddress: 127.0.0.72 } }
+`);
+  t.after(() => own.stop());
+  dns.set('peers.com', [peers.host]);
+  const client = new RawClient(own.port);
+  for (let i = 1; i <= 3; i++) {
+    client.send(head('GET', 'http://peers.com/', 'peers.com', [ALICE]));
+    await client.times('127.0.0.71', i);
+    client.send(head('GET', 'http://peers.com/', 'peers.com', ['X-Bob: bob-secret']));
+    await client.times('127.0.0.72', i);
+  }
+  client.close();
+  assert.equal(peers.connections, 2);
+});
