@@ -1,7 +1,9 @@
 import type { AuditTrail } from '../audit/trail.ts';
 import type { Evidence } from '../core/conversation.ts';
+import type { Principal } from '../core/principal.ts';
 import { REASONS } from '../core/reasons.ts';
-import type { Identification, Identifier } from '../identity/identify.ts';
+import { Refusal } from '../core/refusal.ts';
+import type { Identifier } from '../identity/identify.ts';
 
 /** A page of `http://sekisho.internal/`: what a workload may ask the gateway through the proxy. */
 export interface OwnPage {
@@ -17,27 +19,28 @@ export interface OwnPagesParts {
 
 const WHY = '/v1/why/';
 
-/** @returns undefined where there is no such page */
+/**
+ * @returns undefined where there is no such page
+ * @throws Refusal `identity-invalid`: whoever guesses learns nothing here that a refused exchange would not tell
+ */
 export async function ownPage(
   path: string,
   evidence: Evidence,
   parts: OwnPagesParts,
 ): Promise<OwnPage | undefined> {
-  const asker = parts.identifier.identify(evidence);
+  const identified = parts.identifier.identify(evidence);
+  if ('invalid' in identified) throw new Refusal('identity-invalid', identified.invalid);
+  const asker = identified.principal;
   if (path === '/v1/whoami') return { status: 200, body: whoami(asker, evidence) };
   if (path.startsWith(WHY)) return why(path.slice(WHY.length), asker, evidence, parts);
   return undefined;
 }
 
-function whoami(asker: Identification, { client }: Evidence): unknown {
-  if ('invalid' in asker) {
-    return { principal: null, reason: 'identity-invalid', because: asker.invalid, client };
-  }
-  const { principal } = asker;
+function whoami(asker: Principal | undefined, { client }: Evidence): unknown {
   return {
-    principal: principal?.name ?? null,
-    identifiedBy: principal?.method ?? null,
-    owner: principal?.owner ?? null,
+    principal: asker?.name ?? null,
+    identifiedBy: asker?.method ?? null,
+    owner: asker?.owner ?? null,
     client,
   };
 }
@@ -45,13 +48,13 @@ function whoami(asker: Identification, { client }: Evidence): unknown {
 /** Own exchanges only: whose they are is told by the principal, and where there was none, by the client's address. */
 function why(
   id: string,
-  asker: Identification,
+  asker: Principal | undefined,
   { client }: Evidence,
   { trail, contact }: OwnPagesParts,
 ): OwnPage {
   const events = trail.findRecent(id);
   const last = events.at(-1);
-  const principal = 'invalid' in asker ? null : (asker.principal?.name ?? null);
+  const principal = asker?.name ?? null;
   const own =
     last?.principal === principal &&
     (principal !== null || last.client.startsWith(`${client.bracketed}:`));

@@ -145,6 +145,15 @@ test('whoami and why through the proxy', { skip: needs('curl') }, async () => {
   assert.doesNotMatch(JSON.stringify(foreign), /no-matching-rule/);
 });
 
+test('curl -p asks the gateway itself through CONNECT', { skip: needs('curl') }, async () => {
+  const whoami = 'http://sekisho.internal/v1/whoami';
+  const { stdout } = await curl('-p', '-x', basicUrl, whoami);
+  assert.equal(JSON.parse(stdout).principal, 'legacy');
+  const wrong = basicUrl.replace('legacy:', 'legacy:x');
+  const refused = await curl('-p', '-x', wrong, whoami);
+  assert.match(refused.stdout, /^Sekisho 407: identity-invalid\./);
+});
+
 test("Node's fetch with undici's ProxyAgent", async () => {
   const dispatcher = new ProxyAgent({
     uri: gateway.proxyUrl,
@@ -155,6 +164,8 @@ test("Node's fetch with undici's ProxyAgent", async () => {
     const { fetch } = await import('undici');
     const response = await fetch(https('/node'), { dispatcher });
     assert.equal(await response.text(), 'hello');
+    const whoami = await fetch('http://sekisho.internal/v1/whoami', { dispatcher });
+    assert.partialDeepStrictEqual(await whoami.json(), { principal: 'connector' });
     const denied = fetch('https://other.localhost/', { dispatcher });
     await assert.rejects(denied, (error: Error) => /403/.test(causes(error)));
   } finally {

@@ -8,7 +8,7 @@ import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
 import { type Client, headEvidence, type ProxyContext, type ProxyConversation } from './client.ts';
 import { hasPassed } from './forwarded-head.ts';
-import { isOwnHost, OwnHostRequest } from './own-host.ts';
+import { isOwnHost, OwnHostRequest, OwnHostTunnel } from './own-host.ts';
 import type { Rejection } from './rejection.ts';
 import { ForwardedRequest } from './request.ts';
 import { readTarget, type Target } from './target.ts';
@@ -62,7 +62,7 @@ async function serveRequests(
     const conversation = converse(client, proxy, head, inside, serveInside);
     // While the client waits for its answer, what limits the time is the side that has to give it.
     client.channel.limitIdle(0);
-    if (conversation instanceof OwnHostRequest) await conversation.answerPage();
+    if (isOwn(conversation)) await conversation.answerOwn();
     else await proxy.run(conversation);
     client.channel.limitIdle(timeouts.idleMs);
     more = conversation.keepAlive && !drain.begun;
@@ -109,6 +109,10 @@ function withoutHead(lost: ChannelLost, started: boolean): Refusal | Rejection |
 
 type AnyConversation = Tunnel | ForwardedRequest | Unreadable | OwnHostRequest;
 
+function isOwn(conversation: AnyConversation): conversation is OwnHostRequest | OwnHostTunnel {
+  return conversation instanceof OwnHostRequest || conversation instanceof OwnHostTunnel;
+}
+
 function converse(
   client: Client,
   proxy: ProxyContext,
@@ -120,12 +124,14 @@ function converse(
   if (client.unwelcome !== undefined) return new Unreadable(client, proxy, head, client.unwelcome);
   try {
     const target = vetTarget(head, proxy, inside);
+    const { destination } = target;
     const evidence = inside?.evidence ?? headEvidence(client, head);
+    const [AnyTunnel, AnyRequest] = isOwnHost(destination)
+      ? [OwnHostTunnel, OwnHostRequest]
+      : [Tunnel, ForwardedRequest];
     if (head.method === 'CONNECT')
-      return new Tunnel(client, proxy, head, target.destination, serveInside);
-    if (isOwnHost(target.destination))
-      return new OwnHostRequest(client, proxy, head, target, evidence);
-    return new ForwardedRequest(client, proxy, head, target, evidence);
+      return new AnyTunnel(client, proxy, head, destination, serveInside);
+    return new AnyRequest(client, proxy, head, target, evidence);
   } catch (error) {
     if (error instanceof Refusal) return new Unreadable(client, proxy, head, error);
     if (!(error instanceof FramingError)) throw error;
