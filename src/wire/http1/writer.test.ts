@@ -72,9 +72,11 @@ test('nothing that is written can begin a line of its own', () => {
   // U+010A and U+010D have LF and CR as their low byte, which is what latin1 would write.
   for (const bad of ['\r', '\n', '\0', '\u007f', '\u010a', '\u010d', '\u0100', '\ud83d\ude00']) {
     const value = `a${bad}X-Injected: b`;
-    assert.throws(() => new HeadWriter(value), { code: 'start-line' });
-    assert.throws(() => new HeadWriter('GET / HTTP/1.1').set('X', value), { code: 'field-value' });
-    assert.throws(() => new HeadWriter('GET / HTTP/1.1').add(value, 'x'), { code: 'field-name' });
+    const head = new HeadWriter('GET / HTTP/1.1');
+    const message = /control character/;
+    assert.throws(() => new HeadWriter(value), { code: 'start-line', message });
+    assert.throws(() => head.set('X', value), { code: 'field-value', message });
+    assert.throws(() => head.add(value, 'x'), { code: 'field-name', message: /no token/ });
   }
   for (const name of ['', 'a b', 'a:', 'a\t']) {
     assert.throws(() => new HeadWriter('GET / HTTP/1.1').set(name, 'x'), { code: 'field-name' });
