@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { openAudit } from '../audit/audit.ts';
 import { RecentExchanges } from '../audit/recent.ts';
 import { AuditTrail } from '../audit/trail.ts';
-import { openAudit } from '../audit/writer.ts';
 import { Secret } from '../core/secret.ts';
 import { type AdminParts, startAdmin } from './admin.ts';
 import { startHealth } from './health.ts';
@@ -21,11 +21,19 @@ const KNOWN = '0190a7c2-0000-7000-8000-000000000000';
 async function start(t: TestContext, given: Partial<AdminParts> = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'sekisho-admin-'));
   const log = { info() {}, error() {} };
-  const meter = { linesWritten() {}, linesLost() {} };
+  const meter = {
+    linesWritten() {},
+    linesLost() {},
+    checkpointFailed() {},
+    checkpointCopyFailed() {},
+  };
   const writer = await openAudit({
     dir,
+    gateway: 'tokyo-1',
+    policy: 'sha256:5e15',
     durability: 'write',
     keepMs: Number.MAX_SAFE_INTEGER,
+    checkpoint: undefined,
     now: Date.now,
     log,
     meter,

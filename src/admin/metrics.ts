@@ -34,6 +34,16 @@ export class Metrics {
     help: 'Lines that could not be written to the audit record.',
     ...this.#register,
   });
+  readonly #checkpointFailures = new Counter({
+    name: 'sekisho_audit_checkpoint_failures_total',
+    help: 'Checkpoints that were due and could not be written; the next one makes up for it.',
+    ...this.#register,
+  });
+  readonly #checkpointCopyFailures = new Counter({
+    name: 'sekisho_audit_checkpoint_copy_failures_total',
+    help: 'Attempts to copy a checkpoint that failed; each is tried again.',
+    ...this.#register,
+  });
   readonly #suppressed = new Counter({
     name: 'sekisho_audit_refusals_suppressed_total',
     help: 'Refusals without a principal that the audit record counts instead of holding.',
@@ -125,6 +135,14 @@ export class Metrics {
 
   linesLost(count: number): void {
     this.#linesLost.inc(count);
+  }
+
+  checkpointFailed(): void {
+    this.#checkpointFailures.inc();
+  }
+
+  checkpointCopyFailed(): void {
+    this.#checkpointCopyFailures.inc();
   }
 
   dialled(milliseconds: number, failed: boolean): void {

@@ -1,3 +1,4 @@
+import { parse } from 'tldts';
 import { Document, isScalar, visit } from 'yaml';
 import type { AllowRule, DenyRule, RuleConfig } from '../config/config.ts';
 import { DEFAULT_PORTS, hostText } from '../core/destination.ts';
@@ -9,6 +10,8 @@ import type { Question } from '../policy/policy.ts';
 export interface Remedy {
   readonly place: string;
   readonly yaml: string;
+  /** Under which condition the lines are not enough. */
+  readonly note?: string;
 }
 
 /**
@@ -31,7 +34,21 @@ export function newRule(
     ...(near?.methods && request && { methods: [request.method] }),
     ...(near?.paths && request && { paths: [request.path] }),
   };
-  return { place: 'a new rule', yaml: toYaml({ rules: [rule] }) };
+  return {
+    place: 'a new rule',
+    yaml: toYaml({ rules: [rule] }),
+    ...(!(host instanceof Ip) && mayBeInside(host.name) && { note: NAME_THE_ADDRESS }),
+  };
+}
+
+const NAME_THE_ADDRESS =
+  'If the host has no public address, the rule must name the one that it has, too: addresses: [ADDRESS].';
+
+/** A denied name was not looked up, so only the name tells: nothing public is registered under its last labels. */
+function mayBeInside(name: string): boolean {
+  const { isIcann, isPrivate, publicSuffix } = parse(name, { allowPrivateDomains: true });
+  const isRegistered = (isIcann || isPrivate) && !publicSuffix?.endsWith('.arpa');
+  return !name.includes('.') || !isRegistered;
 }
 
 /** An exception from the deny rule that decided. */

@@ -125,6 +125,24 @@ test('the lines that would allow it do, and nothing more than it', () => {
   }
 });
 
+test('for a host that may be inside, the note says what else the rule may have to name', () => {
+  const noteFor = (destination: string) =>
+    explain({ destination, decision: {} }).wouldAllow?.note ?? '';
+  const inside = [
+    'localhost:443',
+    'db:5432',
+    'a.localhost:443',
+    'b.internal:80',
+    'nas.home.arpa:80',
+  ];
+  for (const destination of inside) {
+    assert.match(noteFor(destination), /no public address.*addresses: \[/, destination);
+  }
+  for (const destination of ['api.github.com:443', 'x.github.io:443', '10.0.5.7:443']) {
+    assert.equal(noteFor(destination), '', destination);
+  }
+});
+
 test('a request that misses only by its path gets a rule for its path', () => {
   const report = explain({
     destination: 'hooks.slack.com:80',

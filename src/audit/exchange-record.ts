@@ -107,7 +107,7 @@ export class ExchangeRecord {
         decisionLine(this.id, this.#ledger.time(), this.#encodedFacts(), this.#encoded()),
       );
     } catch (error) {
-      if (this.#settings.onFailure === 'allow') return;
+      if (error instanceof Refusal && this.#settings.onFailure === 'allow') return;
       if (error instanceof Refusal) {
         this.#decision = deny(decision.stage, error.reason, error.message);
         this.#standing = undefined;
@@ -134,7 +134,7 @@ export class ExchangeRecord {
     this.#ended = true;
     const { status, error, bytesUp, bytesDown, tls } = outcome;
     const durationMs = Math.round((this.#ledger.elapsed() - this.#began) * 10) / 10;
-    const detail = this.#trouble?.message;
+    const detail = this.#trouble?.message ?? outcome.detail;
     const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
     const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
     void this.#put(outcomeLine(this.id, this.#ledger.time(), facts, standing, tls, recorded));

@@ -58,6 +58,7 @@ function makeRecorder(settings: Partial<RecordSettings> = {}) {
           if (state.broken) throw new Refusal('audit-unavailable', 'it cannot be written');
           lines.push(line);
         },
+        adopt() {},
         close: async () => {},
       },
       recent,

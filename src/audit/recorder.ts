@@ -71,6 +71,7 @@ export class Recorder {
   /** What holds for exchanges that begin from now on. */
   adopt(settings: RecordSettings): void {
     this.#settings = settings;
+    this.#options.writer.adopt(settings.policy);
   }
 
   begin(conversation: Recorded): ExchangeRecord {

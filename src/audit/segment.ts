@@ -1,6 +1,8 @@
 import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
+import { chainLines, statedChain } from './chain.ts';
+import type { SegmentHead } from './segment-header.ts';
 import { nextMidnight, segmentName } from './segment-name.ts';
 
 /** The file under a segment: what the operating system offers, one call each. */
@@ -36,7 +38,10 @@ export function syncDirectory(dir: string): void {
   }
 }
 
-const NEWLINE = Buffer.from('\n');
+/** A segment's head and how many lines it has. */
+export interface CountedHead extends SegmentHead {
+  readonly lines: number;
+}
 
 /** One file of the record while it is being written. */
 export class Segment {
@@ -44,25 +49,42 @@ export class Segment {
   /** From here on (milliseconds since the epoch) lines belong in another segment. */
   readonly endsMs: number;
   readonly #file: SegmentFile;
-  #size = 0;
+  /** Goes before the first lines, so that a segment that could not take it is as good as none. */
+  readonly #header: string;
+  #length = 0;
+  #lines = 0;
+  #chain: string | null = null;
   #torn = false;
+  #closed = false;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
 
-  constructor(path: string, endsMs: number, file: SegmentFile) {
+  constructor(path: string, endsMs: number, header: string, file: SegmentFile) {
     this.path = path;
     this.endsMs = endsMs;
+    this.#header = header;
     this.#file = file;
+  }
+
+  get head(): CountedHead {
+    const [length, lines, chain] = [this.#length, this.#lines, this.#chain];
+    return { segment: basename(this.path), length, lines, chain, closed: this.#closed };
+  }
+
+  /** Ends with a part of a line that could not be removed: nothing may be appended behind it. */
+  get torn(): boolean {
+    return this.#torn;
   }
 
   /** In bytes. */
   get size(): number {
-    return this.#size;
+    return this.#length;
   }
 
-  /** Appends whole lines: all of them, or none and an error. */
-  append(lines: Buffer): void {
-    const bytes = this.#torn ? Buffer.concat([NEWLINE, lines]) : lines;
+  /** Appends whole lines, behind the header where they are the first: all of them, or an error. */
+  append(lines: readonly string[]): void {
+    const all = this.#chain === null ? [this.#header, ...lines] : lines;
+    const { bytes, chain } = chainLines(this.#chain, all);
     let done = 0;
     try {
       while (done < bytes.length) {
@@ -71,20 +93,30 @@ export class Segment {
         done += count;
       }
     } catch (error) {
-      if (done > 0) this.#cutBack(done);
+      if (done > 0) this.#cutBack(bytes.subarray(0, done));
       throw error;
     }
-    this.#size += done;
-    this.#torn = false;
+    this.#length += done;
+    this.#lines += all.length;
+    this.#chain = chain;
   }
 
-  /** Removes what an append left behind; where the file does not allow it, the next line will start on its own. */
-  #cutBack(left: number): void {
+  /**
+   * Removes what an append left behind. A file that was made append-only does not allow it: then whole lines that got
+   * through stand, since what is recorded and did not happen misleads less than the contrary.
+   */
+  #cutBack(left: Buffer): void {
     try {
-      this.#file.truncate(this.#size);
+      this.#file.truncate(this.#length);
     } catch {
-      this.#size += left;
       this.#torn = true;
+      let start = 0;
+      for (let end = left.indexOf('\n'); end >= 0; end = left.indexOf('\n', start)) {
+        this.#chain = statedChain(left.subarray(start, end)) ?? this.#chain;
+        this.#lines++;
+        start = end + 1;
+      }
+      this.#length += start;
     }
   }
 
@@ -107,6 +139,7 @@ export class Segment {
 
   /** Waits for the syncs under way, whose callers hear of their failures. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.allSettled([this.#syncing, this.#nextSync]);
     this.#file.close();
   }
@@ -116,12 +149,13 @@ export class Segment {
 export function createSegment(
   dir: string,
   nowMs: number,
+  header: string,
   create: (path: string) => SegmentFile,
 ): Segment {
   for (let startedMs = nowMs; ; startedMs++) {
     const path = join(dir, segmentName(startedMs, process.pid));
     try {
-      return new Segment(path, nextMidnight(startedMs), create(path));
+      return new Segment(path, nextMidnight(startedMs), header, create(path));
     } catch (error) {
       // Two segments within a millisecond, or a process of the same number before this one.
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;

@@ -12,9 +12,9 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { type AuditOptions, openAudit } from './audit.ts';
 import { createFile, type SegmentFile } from './segment.ts';
 import { segmentName } from './segment-name.ts';
-import { type AuditOptions, openAudit } from './writer.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const NOON = Date.parse('2026-11-23T12:00:00Z');
@@ -37,8 +37,11 @@ async function open(t: TestContext, given: Partial<AuditOptions> = {}) {
   const counted = { written: 0, lost: 0 };
   const writer = await openAudit({
     dir,
+    gateway: 'tokyo-1',
+    policy: 'sha256:5e15',
     durability: 'write',
     keepMs: 400 * DAY_MS,
+    checkpoint: undefined,
     now: () => NOON,
     log: {
       info: (facts, message) => void told.push({ level: 'info', message, facts }),
@@ -51,6 +54,8 @@ async function open(t: TestContext, given: Partial<AuditOptions> = {}) {
       linesLost: (count) => {
         counted.lost += count;
       },
+      checkpointFailed() {},
+      checkpointCopyFailed() {},
     },
     ...given,
   });
@@ -58,9 +63,21 @@ async function open(t: TestContext, given: Partial<AuditOptions> = {}) {
   return { writer, dir: given.dir ?? dir, told, counted };
 }
 
+/** A line that holds a word and nothing else. */
+function line(word: string): string {
+  return `${JSON.stringify({ word })}\n`;
+}
+
+/** The words of a segment's text, one a line, without its header; what is no whole line as it stands. */
+function wordsIn(text: string): string {
+  return text
+    .replace(/^\{"type":"segment".*\n/, '')
+    .replace(/\{"word":"(\w*)","chain":"\w{64}"\}/g, '$1');
+}
+
 async function readSegments(dir: string): Promise<string[]> {
-  const names = (await readdir(dir)).sort();
-  return names.map((name) => readFileSync(join(dir, name), 'utf8'));
+  const names = (await readdir(dir)).filter((name) => name !== 'checkpoints.jsonl').sort();
+  return names.map((name) => wordsIn(readFileSync(join(dir, name), 'utf8')));
 }
 
 /** Real files, with some of their calls replaced. */
@@ -77,21 +94,25 @@ test('the lines of one turn of the event loop are one write, in order', async (t
   const writes: string[] = [];
   const create = withFile((real) => ({
     write: (bytes, offset) => {
-      writes.push(bytes.toString('utf8', offset));
+      writes.push(wordsIn(bytes.toString('utf8', offset)));
       return real.write(bytes, offset);
     },
   }));
   const { writer, dir, counted } = await open(t, { create });
-  await Promise.all([writer.write('one\n'), writer.write('two\n'), writer.write('three\n')]);
-  await writer.write('four\n');
-  assert.deepEqual(writes, ['one\ntwo\nthree\n', 'four\n']);
+  await Promise.all([
+    writer.write(line('one')),
+    writer.write(line('two')),
+    writer.write(line('three')),
+  ]);
+  await writer.write(line('four'));
+  assert.deepEqual(writes, ['', 'one\ntwo\nthree\n', 'four\n']);
   assert.deepEqual(await readSegments(dir), ['one\ntwo\nthree\nfour\n']);
   assert.deepEqual(counted, { written: 4, lost: 0 });
 });
 
 test('a resolved line is with the operating system', async (t) => {
   const { writer, dir } = await open(t);
-  await writer.write('decision\n');
+  await writer.write(line('decision'));
   assert.deepEqual(await readSegments(dir), ['decision\n']);
 });
 
@@ -100,23 +121,24 @@ test('a short write is completed', async (t) => {
     write: (bytes, offset) => real.write(bytes.subarray(0, offset + 3), offset),
   }));
   const { writer, dir } = await open(t, { create });
-  await writer.write('a line of many bytes\n');
-  assert.deepEqual(await readSegments(dir), ['a line of many bytes\n']);
+  await writer.write(line('manybytes'));
+  assert.deepEqual(await readSegments(dir), ['manybytes\n']);
 });
 
 test('a full disk rejects the lines of that turn, and the record recovers by itself', async (t) => {
   const full = openSync('/dev/full', 'a');
   t.after(() => closeSync(full));
-  let isFull = true;
+  let isFull = false;
   const create = withFile((real) => ({
     write: (bytes, offset) => (isFull ? writeSync(full, bytes, offset) : real.write(bytes, offset)),
   }));
   const { writer, dir, told, counted } = await open(t, { create });
-  const lines = ['a\n', 'b\n'].map((line) => writer.write(line));
+  isFull = true;
+  const lines = ['a', 'b'].map((word) => writer.write(line(word)));
   for (const line of lines) await assert.rejects(line, unavailable);
-  await assert.rejects(writer.write('c\n'), unavailable);
+  await assert.rejects(writer.write(line('c')), unavailable);
   isFull = false;
-  await writer.write('d\n');
+  await writer.write(line('d'));
   assert.deepEqual(await readSegments(dir), ['d\n']);
   assert.deepEqual(counted, { written: 1, lost: 3 });
   assert.deepEqual(
@@ -127,7 +149,7 @@ test('a full disk rejects the lines of that turn, and the record recovers by its
 });
 
 test('a rejection that nobody waits for ends nothing', async (t) => {
-  let broken = true;
+  let broken = false;
   const create = withFile((real) => ({
     write: (bytes, offset) => {
       if (broken) throw new Error('EIO');
@@ -135,21 +157,22 @@ test('a rejection that nobody waits for ends nothing', async (t) => {
     },
   }));
   const { writer, dir } = await open(t, { create });
-  void writer.write('outcome\n');
+  broken = true;
+  void writer.write(line('outcome'));
   await new Promise(setImmediate);
   broken = false;
-  await writer.write('next\n');
+  await writer.write(line('next'));
   assert.deepEqual(await readSegments(dir), ['next\n']);
 });
 
-/** Writes half of the second line, then fails once. */
-function tearing(replace: Partial<SegmentFile> = {}) {
+/** Writes the header and a line, then a part of the next write, then fails once. */
+function tearing(part: number, replace: Partial<SegmentFile> = {}) {
   let calls = 0;
   return withFile((real) => ({
     write: (bytes, offset) => {
       calls++;
-      if (calls === 2) return real.write(bytes.subarray(0, 4), offset);
-      if (calls === 3) throw new Error('ENOSPC');
+      if (calls === 3) return real.write(bytes.subarray(0, part), offset);
+      if (calls === 4) throw new Error('ENOSPC');
       return real.write(bytes, offset);
     },
     ...replace,
@@ -157,25 +180,28 @@ function tearing(replace: Partial<SegmentFile> = {}) {
 }
 
 test('a torn line is cut back', async (t) => {
-  const { writer, dir } = await open(t, { create: tearing() });
-  await writer.write('first\n');
-  await assert.rejects(writer.write('second\n'), unavailable);
-  await writer.write('third\n');
+  const { writer, dir } = await open(t, { create: tearing(9) });
+  await writer.write(line('first'));
+  await assert.rejects(writer.write(line('second')), unavailable);
+  await writer.write(line('third'));
   assert.deepEqual(await readSegments(dir), ['first\nthird\n']);
 });
 
-test('a torn line that cannot be cut back is ended, so that the next one is whole', async (t) => {
-  const create = tearing({
+test('where a torn line cannot be cut back, a new segment goes on', async (t) => {
+  const create = tearing(150, {
     truncate: () => {
       throw new Error('EPERM');
     },
   });
   const { writer, dir } = await open(t, { create });
-  await writer.write('first\n');
-  await assert.rejects(writer.write('second\n'), unavailable);
-  await writer.write('third\n');
-  await writer.write('fourth\n');
-  assert.deepEqual(await readSegments(dir), ['first\nseco\nthird\nfourth\n']);
+  await writer.write(line('first'));
+  const both = ['second', 'third'].map((word) => writer.write(line(word)));
+  for (const rejected of both) await assert.rejects(rejected, unavailable);
+  await writer.write(line('fourth'));
+  await writer.write(line('fifth'));
+  const [torn = '', next] = await readSegments(dir);
+  assert.match(torn, /^first\nsecond\n\{"word":"third","c[^\n]*$/);
+  assert.equal(next, 'fourth\nfifth\n');
 });
 
 test('with fsync a line resolves once it is on disk, and lines during a sync share the next', async (t) => {
@@ -193,13 +219,13 @@ test('with fsync a line resolves once it is on disk, and lines during a sync sha
     new Promise((resolve) => begun.addEventListener('sync', resolve, { once: true }));
   const { writer, dir } = await open(t, { durability: 'fsync', create });
   const resolved: string[] = [];
-  const write = (line: string) => writer.write(line).then(() => void resolved.push(line.trim()));
+  const write = (word: string) => writer.write(line(word)).then(() => void resolved.push(word));
   const first = nextSync();
-  const all = [write('one\n')];
+  const all = [write('one')];
   await first;
-  all.push(write('two\n'));
+  all.push(write('two'));
   await new Promise(setImmediate);
-  all.push(write('three\n'));
+  all.push(write('three'));
   await new Promise(setImmediate);
   assert.deepEqual(await readSegments(dir), ['one\ntwo\nthree\n']);
   assert.deepEqual([syncs.length, resolved], [1, []]);
@@ -214,7 +240,7 @@ test('with fsync a line resolves once it is on disk, and lines during a sync sha
 
 test('with fsync a line is really synced', async (t) => {
   const { writer, dir } = await open(t, { durability: 'fsync' });
-  await writer.write('one\n');
+  await writer.write(line('one'));
   assert.deepEqual(await readSegments(dir), ['one\n']);
 });
 
@@ -224,8 +250,8 @@ test('nothing is appended to a segment that did not sync', async (t) => {
     sync: () => (++syncs === 1 ? Promise.reject(new Error('EIO')) : real.sync()),
   }));
   const { writer, dir, counted } = await open(t, { durability: 'fsync', create });
-  await assert.rejects(writer.write('one\n'), unavailable);
-  await writer.write('two\n');
+  await assert.rejects(writer.write(line('one')), unavailable);
+  await writer.write(line('two'));
   assert.deepEqual(await readSegments(dir), ['one\n', 'two\n']);
   assert.deepEqual(counted, { written: 1, lost: 1 });
 });
@@ -233,9 +259,9 @@ test('nothing is appended to a segment that did not sync', async (t) => {
 test('a new segment begins at midnight, UTC', async (t) => {
   let now = Date.parse('2026-11-23T23:59:59.999Z');
   const { writer, dir } = await open(t, { now: () => now });
-  await writer.write('before\n');
+  await writer.write(line('before'));
   now += 1;
-  await writer.write('after\n');
+  await writer.write(line('after'));
   assert.deepEqual((await readdir(dir)).sort(), [
     `20261123T235959.999Z-${process.pid}.jsonl`,
     `20261124T000000.000Z-${process.pid}.jsonl`,
@@ -254,9 +280,12 @@ test('a new segment begins at 256 MiB', async (t) => {
     return { write, truncate() {}, sync: () => Promise.resolve(), close() {} };
   };
   const { writer } = await open(t, { create });
-  const line = `${'x'.repeat(8 * 1024 * 1024 - 1)}\n`;
-  for (let i = 0; i < 33; i++) await writer.write(line);
-  assert.deepEqual(sizes, [256 * 1024 * 1024, 8 * 1024 * 1024]);
+  const word = 'x'.repeat(8 * 1024 * 1024);
+  for (let i = 0; i < 33; i++) await writer.write(line(word));
+  assert.deepEqual(
+    sizes.map((size) => Math.floor(size / word.length)),
+    [32, 1],
+  );
 });
 
 test('lines that pile up within a turn do not wait for its end', async (t) => {
@@ -268,11 +297,11 @@ test('lines that pile up within a turn do not wait for its end', async (t) => {
     },
   }));
   const { writer } = await open(t, { create });
-  const line = `${'x'.repeat(1024 * 1024)}\n`;
-  const lines = Array.from({ length: 6 }, () => writer.write(line));
+  const word = 'x'.repeat(1024 * 1024);
+  const lines = Array.from({ length: 6 }, () => writer.write(line(word)));
   assert.ok(written > 0, 'written before the turn ended');
   await Promise.all(lines);
-  assert.equal(written, 6 * line.length);
+  assert.equal(Math.floor(written / word.length), 6);
 });
 
 test('segments older than keep are deleted at start, and announced', async (t) => {
@@ -283,7 +312,7 @@ test('segments older than keep are deleted at start, and announced', async (t) =
   const { told } = await open(t, { dir, keepMs: DAY_MS });
   assert.deepEqual(
     (await readdir(dir)).sort(),
-    [kept, segmentName(NOON, process.pid), 'notes.txt'].sort(),
+    [kept, segmentName(NOON, process.pid), 'checkpoints.jsonl', 'notes.txt'].sort(),
   );
   assert.deepEqual(told, [
     {
@@ -316,7 +345,7 @@ test('a directory that cannot be written is told at start', async (t) => {
 
 test('closing writes what is left', async (t) => {
   const { writer, dir } = await open(t);
-  const last = writer.write('last\n');
+  const last = writer.write(line('last'));
   await writer.close();
   await last;
   assert.deepEqual(await readSegments(dir), ['last\n']);

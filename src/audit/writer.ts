@@ -1,15 +1,13 @@
-import { mkdir } from 'node:fs/promises';
-import { SekishoError } from '../core/errors.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { AuditLog } from './log.ts';
-import { expireSegments } from './retention.ts';
 import {
-  createFile,
+  type CountedHead,
   createSegment,
   type Segment,
   type SegmentFile,
   syncDirectory,
 } from './segment.ts';
+import { headerLine, type SegmentHead } from './segment-header.ts';
 
 export interface AuditWriter {
   /**
@@ -17,57 +15,44 @@ export interface AuditWriter {
    * loop share one write and one promise. The writer logs and counts what it cannot write, so that a line which nobody
    * waits for needs no handler.
    *
-   * @param line whole, with its newline
+   * @param line a JSON object with its newline; the chain is added to it
    * @throws Refusal `audit-unavailable` when it could not be written; the next line is tried afresh
    */
   write(line: string): Promise<void>;
+  /** The policy that is in force from now on. */
+  adopt(policy: string): void;
   /** Writes what is left and closes. */
   close(): Promise<void>;
 }
 
-export interface AuditMeter {
+export interface WriterMeter {
   linesWritten(count: number): void;
   linesLost(count: number): void;
 }
 
-export interface AuditOptions {
-  /** Created, for this process's user only, where it is missing. */
+export interface WriterOptions {
   readonly dir: string;
+  /** The gateway's name. */
+  readonly gateway: string;
+  /** Of this process, whatever its number. */
+  readonly worker: string;
+  /** The digest of the policy in force. */
+  readonly policy: string;
   /** `write`: a line survives a killed process. `fsync`: it survives power loss. */
   readonly durability: 'write' | 'fsync';
-  /** Segments older than this are deleted. */
-  readonly keepMs: number;
+  /** The newest segment that was there before; null: none. */
+  readonly after: SegmentHead | null;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly log: AuditLog;
-  readonly meter: AuditMeter;
-  /** Another way to make a segment's file. */
-  readonly create?: (path: string) => SegmentFile;
+  readonly meter: WriterMeter;
+  readonly create: (path: string) => SegmentFile;
 }
 
 /** Above this a segment is closed and the next one opened. */
 const SEGMENT_BYTES = 256 * 1024 * 1024;
 /** Lines waiting for the end of the turn: above this they are written at once. */
 const GATHERED_CHARACTERS = 4 * 1024 * 1024;
-const EXPIRY_INTERVAL_MS = 60 * 60 * 1000;
-
-/** @throws SekishoError `audit-unavailable` naming the directory, when a segment cannot be created there */
-export async function openAudit(options: AuditOptions): Promise<AuditWriter> {
-  const { dir } = options;
-  try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    const writer = new SegmentWriter(options);
-    await writer.expire();
-    return writer;
-  } catch (error) {
-    const { message } = error as Error;
-    throw new SekishoError(
-      'audit-unavailable',
-      `the audit record cannot be written in ${dir}: ${message}; make it a directory that this user may write, or set gateway.dataDir`,
-      { cause: error },
-    );
-  }
-}
 
 /** The lines of one turn. */
 interface Batch {
@@ -76,28 +61,36 @@ interface Batch {
   readonly done: PromiseWithResolvers<void>;
 }
 
-class SegmentWriter implements AuditWriter {
-  readonly #options: AuditOptions;
-  readonly #create: (path: string) => SegmentFile;
-  readonly #expiry: NodeJS.Timeout;
+/** Writes one process's lines, segment after segment. */
+export class SegmentWriter implements AuditWriter {
+  readonly #options: WriterOptions;
   readonly #flushLater = () => this.#flush();
+  #policy: string;
   #segment: Segment;
+  readonly #retired = new Map<string, CountedHead>();
   /** A failed sync leaves pages that count as written and are not: nothing may be appended behind them. */
   #abandoned = false;
-  #retired: Promise<void> = Promise.resolve();
+  #closing: Promise<void> = Promise.resolve();
   #batch: Batch | undefined;
   #lost = 0;
   #closed = false;
 
-  constructor(options: AuditOptions) {
+  /** @throws what the file system says when no segment can be begun */
+  constructor(options: WriterOptions) {
     this.#options = options;
-    this.#create = options.create ?? createFile;
-    this.#segment = this.#open();
-    this.#expiry = setInterval(() => {
-      this.expire().catch((error: unknown) =>
-        options.log.error({ err: error }, 'old audit segments cannot be deleted'),
-      );
-    }, EXPIRY_INTERVAL_MS).unref();
+    this.#policy = options.policy;
+    this.#segment = this.#open(options.after);
+    this.#segment.append([]);
+  }
+
+  /** The segments that this process has written to, each as it stands now. */
+  get heads(): readonly CountedHead[] {
+    return [...this.#retired.values(), this.#segment.head];
+  }
+
+  /** The segment is no longer there. */
+  forget(segment: string): void {
+    this.#retired.delete(segment);
   }
 
   write(line: string): Promise<void> {
@@ -113,17 +106,15 @@ class SegmentWriter implements AuditWriter {
     return batch.done.promise;
   }
 
+  adopt(policy: string): void {
+    this.#policy = policy;
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#flush();
     this.#closed = true;
-    clearInterval(this.#expiry);
-    await Promise.all([this.#retired, this.#segment.close()]);
-  }
-
-  async expire(): Promise<void> {
-    const { dir, keepMs, now, log } = this.#options;
-    await expireSegments(dir, now() - keepMs, log);
+    await Promise.all([this.#closing, this.#segment.close()]);
   }
 
   #flush(): void {
@@ -133,7 +124,7 @@ class SegmentWriter implements AuditWriter {
     this.#batch = undefined;
     try {
       this.#rotate();
-      this.#segment.append(Buffer.from(batch.text.join('')));
+      this.#segment.append(batch.text);
     } catch (error) {
       return this.#fail(batch, error);
     }
@@ -173,20 +164,33 @@ class SegmentWriter implements AuditWriter {
   }
 
   #rotate(): void {
-    const { size, endsMs } = this.#segment;
-    if (!this.#abandoned && size < SEGMENT_BYTES && this.#options.now() < endsMs) return;
+    const { size, endsMs, torn } = this.#segment;
+    const fits = size < SEGMENT_BYTES && this.#options.now() < endsMs;
+    if (fits && !torn && !this.#abandoned) return;
     const old = this.#segment;
-    this.#segment = this.#open();
+    const { lines, ...head } = old.head;
+    this.#segment = this.#open({ ...head, closed: true });
     this.#abandoned = false;
     const closed = old.close().catch((error: unknown) => {
       this.#options.log.error({ err: error, segment: old.path }, 'an audit segment did not close');
     });
-    this.#retired = Promise.all([this.#retired, closed]).then(() => undefined);
+    this.#retired.set(head.segment, old.head);
+    this.#closing = Promise.all([this.#closing, closed]).then(() => undefined);
   }
 
-  #open(): Segment {
-    const { dir, durability, now } = this.#options;
-    const segment = createSegment(dir, now(), this.#create);
+  #open(after: SegmentHead | null): Segment {
+    const { dir, gateway, worker, durability, now, create } = this.#options;
+    const nowMs = now();
+    const header = headerLine({
+      type: 'segment',
+      time: new Date(nowMs).toISOString(),
+      gateway,
+      format: 1,
+      worker: { pid: process.pid, id: worker },
+      policy: this.#policy,
+      after,
+    });
+    const segment = createSegment(dir, nowMs, header, create);
     if (durability === 'fsync') syncDirectory(dir);
     return segment;
   }

@@ -169,4 +169,13 @@ export interface AuditConfig {
   readonly durability: 'write' | 'fsync';
   readonly onFailure: 'deny' | 'allow';
   readonly keepMs: number;
+  readonly checkpoint: CheckpointConfig | undefined;
+  readonly also: readonly { readonly squidLog: string }[];
+}
+
+export interface CheckpointConfig {
+  readonly everyMs: number;
+  /** An Ed25519 private key in PEM. */
+  readonly key: SecretRef;
+  readonly copyTo: string | undefined;
 }

@@ -51,7 +51,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     [rule('§databases: [a]'), refuses('databases')],
     [to('§"database:orders"'), refuses('database:')],
     ['exits: { e: { §parentProxy: {} } }', refuses('parentProxy')],
-    ['audit: { §checkpoint: {}, §also: [] }', refuses('checkpoint'), refuses('also')],
   ],
   'values of another kind': [
     [

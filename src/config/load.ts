@@ -83,6 +83,6 @@ function toConfig(
     enforcement: written.enforcement,
     expect: toExpectations(written.expect, merged),
     exits: toExits(written.exits, merged),
-    audit: toAudit(written.audit),
+    audit: toAudit(written.audit, merged),
   };
 }
