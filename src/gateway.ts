@@ -7,11 +7,12 @@ import { Metrics } from './admin/metrics.ts';
 import { ownPage } from './admin/own-pages.ts';
 import { keepToken } from './admin/token.ts';
 import { explainExchange } from './admin/why.ts';
+import { openAudit } from './audit/audit.ts';
 import type { AuditEvent } from './audit/event.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
+import { parseSigningKey } from './audit/signing-key.ts';
 import { AuditTrail } from './audit/trail.ts';
-import { openAudit } from './audit/writer.ts';
 import type { Bind, ListenerConfig } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import type { Grant } from './core/conversation.ts';
@@ -23,10 +24,11 @@ import { type Gate, type Permit, runExchange } from './exchange.ts';
 import { putTogether } from './in-force.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Logger } from './log.ts';
+import { Ongoing } from './ongoing.ts';
 import { OpenTunnels } from './open-tunnels.ts';
 import { countChanges, FileWatch, prepare } from './reload.ts';
 import type { Channel } from './stream/channel.ts';
-import { UpstreamGrant, type WaysOut } from './upstream/grants.ts';
+import { UpstreamGrant } from './upstream/grants.ts';
 import { HttpPool } from './upstream/pool.ts';
 
 export interface Surroundings {
@@ -90,10 +92,22 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
   const metrics = new Metrics();
   metrics.policyLoaded(digest, Date.now());
 
-  const { durability, keepMs, onFailure } = config.audit;
+  const { onFailure, checkpoint, ...audit } = config.audit;
   const auditDir = join(dataDir, 'audit');
   const now = Date.now;
-  const writer = await openAudit({ dir: auditDir, durability, keepMs, now, log, meter: metrics });
+  const writer = await openAudit({
+    ...audit,
+    dir: auditDir,
+    gateway: name,
+    policy: digest,
+    checkpoint: checkpoint && {
+      ...checkpoint,
+      key: parseSigningKey(inForce.secret(checkpoint.key)),
+    },
+    now,
+    log,
+    meter: metrics,
+  });
   const recent = new RecentExchanges();
   const recorder = new Recorder(
     { gateway: name, writer, recent, meter: metrics, now, elapsed: () => performance.now() },
@@ -104,8 +118,9 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
   const resolver = createResolver({ servers: resolvers });
   metrics.watchResolver(() => resolver.stats);
   const bound: BoundAddress[] = [];
+  const own = createOwnAddresses({ listeners: () => bound });
   return {
-    /** What it was started with; what holds now is `inForce`. */
+    /** What it was started with: the parts that are built once. What holds now is `inForce`. */
     config,
     inForce,
     surroundings,
@@ -116,9 +131,10 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
     resolver,
     bound,
     now,
-    tunnels: new OpenTunnels(),
+    tunnels: new OpenTunnels(own),
+    exchanges: new Ongoing(),
     trail: new AuditTrail(auditDir, recent, now),
-    own: createOwnAddresses({ listeners: () => bound }),
+    own,
     pool: new HttpPool(POOL_LIMITS),
     adminToken: token === undefined ? await keepToken(dataDir) : inForce.secret(token),
     /** In the order in which they were started. */
@@ -190,15 +206,10 @@ function adminParts(parts: Parts, readiness: Readiness) {
   };
 }
 
-function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListener {
+function createListener(parts: Parts, { name }: ListenerConfig): ForwardProxyListener {
   const { metrics, log } = parts;
-  const { connectMs, idleMs } = config.timeouts;
-  const meter = {
-    dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
-    tunnels: (change: 1 | -1) => metrics.tunnels(change),
-    now: () => performance.now(),
-  };
-  const ways = { pool: parts.pool, connectMs, idleMs, meter };
+  // A reload may change what a listener takes and for how long, but neither remove it nor rename it.
+  const config = () => parts.inForce.listeners.get(name) as ListenerConfig;
   const fault = (error: unknown) => {
     metrics.fault();
     log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
@@ -207,19 +218,21 @@ function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListe
     ...parts,
     inForce: () => parts.inForce,
     fault,
-    grant: (permit) => grantOf(permit, { ...ways, exits: permit.inForce.exits }, parts.tunnels),
+    grant: (permit) => grantOf(permit, config(), parts),
   };
   const events: ListenerEvents = {
-    rejected: (rejection) => metrics.rejected(config.name, rejection),
-    connections: (open) => metrics.connections(config.name, open),
+    rejected: (rejection) => metrics.rejected(name, rejection),
+    connections: (open) => metrics.connections(name, open),
     fault,
   };
   return new ForwardProxyListener(
     {
-      config,
+      get config() {
+        return config();
+      },
       via: viaPseudonym(parts.config.gateway.name),
-      identity: () => parts.inForce.identifier,
-      run: (conversation) => runExchange(conversation, gate),
+      schemes: () => parts.inForce.identifier.schemes,
+      run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
       ownPage: (path, evidence) =>
         ownPage(path, evidence, { ...parts.inForce, trail: parts.trail }),
     },
@@ -227,21 +240,30 @@ function createListener(parts: Parts, config: ListenerConfig): ForwardProxyListe
   );
 }
 
-function grantOf(permit: Permit, ways: WaysOut, tunnels: OpenTunnels): Grant<Channel> {
-  const { record, decision, principal, question, addresses } = permit;
-  const { destination } = question;
+function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Grant<Channel> {
+  const { record, decision, principal, question, addresses, inForce } = permit;
+  const { metrics } = parts;
+  const meter = {
+    dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
+    tunnels: (change: 1 | -1) => metrics.tunnels(change),
+    now: () => performance.now(),
+  };
+  const { connectMs, idleMs } = timeouts;
   return new UpstreamGrant(
     {
       id: record.id,
       decision,
       principal,
-      destination,
+      contact: decision.owner ?? principal?.owner ?? inForce.contact,
+      identityHeaders: inForce.identityHeaders,
+      destination: question.destination,
       addresses,
       record: (later) => record.decision(later),
       dialled: (address) => record.dialled(address),
-      opened: (address, breakOff) => tunnels.add(permit, address, breakOff),
+      opened: (address, breakOff) =>
+        parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
     },
-    ways,
+    { pool: parts.pool, exits: inForce.exits, connectMs, idleMs, meter },
   );
 }
 
@@ -254,7 +276,7 @@ function watchFiles(parts: Parts): { close(): Promise<void> } {
 }
 
 async function reload(parts: Parts): Promise<boolean> {
-  const { log, metrics, recorder, surroundings, own } = parts;
+  const { log, metrics, recorder, surroundings } = parts;
   const { loadAgain, env } = surroundings;
   if (loadAgain === undefined || parts.state !== 'accepting') return false;
   const before = parts.inForce.loaded.digest;
@@ -268,21 +290,27 @@ async function reload(parts: Parts): Promise<boolean> {
     });
     parts.inForce = next;
     metrics.policyLoaded(digest, Date.now());
-    const keep = config.gateway.onReload === 'keep';
-    const ended = keep ? 0 : await parts.tunnels.endDenied(next, own, Date.now());
+    const ended = parts.tunnels.endDenied(next, Date.now());
     await recorder.reloaded({ from: before, to: digest, differences, ended });
     log.info({ from: before, to: digest, ...countChanges(differences), ended }, 'reloaded');
     return true;
   } catch (error) {
-    if (!(error instanceof SekishoError)) throw error;
     metrics.reloadRefused();
-    log.error({ code: error.code, faults: error.message }, 'reload refused: nothing was changed');
+    if (!(error instanceof SekishoError)) metrics.fault();
+    log.error(refusalFacts(error), 'reload refused: nothing was changed');
     return false;
   }
 }
 
+/** A fault of ours is told with its stack; one of the configuration with the place that it names. */
+function refusalFacts(error: unknown): object {
+  return error instanceof SekishoError
+    ? { code: error.code, faults: error.message }
+    : { err: error };
+}
+
 async function drain(parts: Parts, { notice } = { notice: true }): Promise<void> {
-  const { noticeMs, limitMs } = parts.config.gateway.drain;
+  const { noticeMs, limitMs } = parts.inForce.loaded.config.gateway.drain;
   parts.state = 'draining';
   // Balancers see readiness fail and move away while connections that they still send are served.
   if (notice) await wait(noticeMs);
@@ -292,6 +320,7 @@ async function drain(parts: Parts, { notice } = { notice: true }): Promise<void>
 
 async function closeParts({
   listeners,
+  exchanges,
   running,
   pool,
   resolver,
@@ -299,6 +328,8 @@ async function closeParts({
   writer,
 }: Parts): Promise<void> {
   await Promise.all(listeners.map((listener) => listener.drain(0)));
+  // One whose client is gone may still wait for DNS or a dial, within their limits; its outcome belongs on record.
+  await exchanges.ended();
   pool.close();
   resolver.close();
   await Promise.all(running.map((part) => part.close()));

@@ -1,4 +1,4 @@
-import type { SecretRef } from './config/config.ts';
+import type { ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
 import type { Ip } from './core/ip.ts';
@@ -16,21 +16,31 @@ export interface InForce {
   readonly contact: string | undefined;
   /** Local addresses by the name of their exit. */
   readonly exits: ReadonlyMap<string, Ip>;
+  readonly listeners: ReadonlyMap<string, ListenerConfig>;
+  /** Lower-case names of headers that principals are, or were before a reload, recognised by. */
+  readonly identityHeaders: ReadonlySet<string>;
   readonly secret: (ref: SecretRef) => Secret;
 }
 
-/** @throws ConfigError naming every secret that cannot be read */
+/**
+ * @param before headers that identified before: clients that still send one would hand it to their destinations
+ * @throws ConfigError naming every secret that cannot be read
+ */
 export function putTogether(
   loaded: Loaded,
   env: Readonly<Record<string, string | undefined>>,
+  before: ReadonlySet<string> = new Set(),
 ): InForce {
   const { config } = loaded;
   const secrets = readSecrets(secretRefs(config), { env });
   const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
+  const identifier = compileIdentity(config.principals, secret);
   return {
     loaded,
     secret,
-    identifier: compileIdentity(config.principals, secret),
+    identifier,
+    identityHeaders: new Set([...before, ...identifier.headerNames]),
+    listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
     policy: compile(config),
     contact: config.gateway.contact,
     exits: new Map(config.exits.map(({ name, localAddress }) => [name, localAddress])),

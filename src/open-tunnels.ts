@@ -4,7 +4,7 @@ import type { Permit } from './exchange.ts';
 import type { InForce } from './in-force.ts';
 import { decideAddress, decideName, type OwnAddresses } from './policy/policy.ts';
 
-interface OpenTunnel {
+export interface OpenTunnel {
   readonly permit: Permit;
   readonly address: Ip;
   breakOff(): void;
@@ -13,26 +13,38 @@ interface OpenTunnel {
 /** Tunnels that pass bytes now: each was decided on once, and may outlive the policy that did. */
 export class OpenTunnels {
   readonly #open = new Set<OpenTunnel>();
+  readonly #own: OwnAddresses;
 
-  /** @returns to be called at the tunnel's end */
-  add(permit: Permit, address: Ip, breakOff: () => void): () => void {
-    const tunnel = { permit, address, breakOff };
+  constructor(own: OwnAddresses) {
+    this.#own = own;
+  }
+
+  /**
+   * A tunnel begins. One that was decided on before a reload, and was still dialling or waiting for its ClientHello, is
+   * judged like one that was open then.
+   *
+   * @returns to be called at the tunnel's end
+   */
+  add(tunnel: OpenTunnel, inForce: InForce, now: number): () => void {
     this.#open.add(tunnel);
+    if (tunnel.permit.inForce !== inForce) this.#judge(tunnel, inForce, now);
     return () => this.#open.delete(tunnel);
   }
 
   /** Ends every tunnel that what is now in force would refuse, with that decision on its record. Gives their number. */
-  async endDenied(inForce: InForce, own: OwnAddresses, now: number): Promise<number> {
-    let ended = 0;
-    for (const { permit, address, breakOff } of this.#open) {
-      const decision = decideAgain(permit, address, inForce, own, now);
-      if (passes(decision)) continue;
-      ended++;
-      // Closed whatever becomes of the record: the way is no longer allowed.
-      await permit.record.decision(decision).catch(() => undefined);
-      breakOff();
-    }
-    return ended;
+  endDenied(inForce: InForce, now: number): number {
+    return [...this.#open].filter((tunnel) => this.#judge(tunnel, inForce, now)).length;
+  }
+
+  /** Whether it was ended. */
+  #judge({ permit, address, breakOff }: OpenTunnel, inForce: InForce, now: number): boolean {
+    if (inForce.loaded.config.gateway.onReload === 'keep') return false;
+    const decision = decideAgain(permit, address, inForce, this.#own, now);
+    if (passes(decision)) return false;
+    // Closed whatever becomes of the record, whose own trouble the writer tells: the way is no longer allowed.
+    permit.record.decision(decision).catch(() => undefined);
+    breakOff();
+    return true;
   }
 }
 

@@ -32,7 +32,7 @@ export function prepare(
   const loaded = loadAgain();
   const before = current.loaded.config;
   refuseRestart(before, loaded.config);
-  const next = putTogether(loaded, env);
+  const next = putTogether(loaded, env, current.identityHeaders);
   const faults: Diagnostic[] = [
     ...findRuleProblems(loaded.config, now).filter(({ severity }) => severity === 'fault'),
     ...checkExpectations(next.policy, loaded.config.expect, now),
@@ -57,7 +57,10 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'gateway.health': ({ gateway }) => gateway.health,
   'gateway.resolvers': ({ gateway }) => gateway.resolvers,
   admin: ({ admin }) => ({ bind: admin.bind, token: admin.token !== undefined }),
-  'audit (but onFailure)': ({ audit: { onFailure, ...audit } }) => audit,
+  'audit (but onFailure)': ({ audit: { onFailure, checkpoint, ...audit } }) => ({
+    ...audit,
+    checkpoint: checkpoint && { ...checkpoint, key: { ...checkpoint.key, at: undefined } },
+  }),
   'the bind, tls or proxyProtocol of a listener': ({ listeners }) =>
     listeners.map(({ name, type, bind, tls, proxyProtocol }) => ({
       name,
@@ -96,12 +99,16 @@ export class FileWatch {
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  /** From now on these; what has changed up to now counts as seen. */
+  /** From now on these. What changed since the last look is seen at the next one. */
   watch({ files, config }: Loaded): void {
     const secrets = secretRefs(config).flatMap((ref) => (ref.from === 'file' ? [ref.path] : []));
     const paths = [...files.keys(), ...secrets];
-    this.#paths = [...new Set([...paths, ...paths.map((path) => dirname(path))])];
-    this.#stamp = stampOf(this.#paths);
+    const watched = [...new Set([...paths, ...paths.map((path) => dirname(path))])].sort();
+    if (isDeepStrictEqual(watched, this.#paths)) return;
+    const isFirst = this.#paths.length === 0;
+    this.#paths = watched;
+    // Other files than before: nobody knows whether they changed while they were read, so they are read once more.
+    this.#stamp = isFirst ? stampOf(watched) : '';
   }
 
   close(): void {

@@ -37,6 +37,7 @@ const ROOT_FILES = [
   'in-force.ts',
   'index.ts',
   'log.ts',
+  'ongoing.ts',
   'open-tunnels.ts',
   'reload.ts',
 ];

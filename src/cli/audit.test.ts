@@ -176,8 +176,12 @@ test('why tells what happened, then what to do about it', async (t) => {
   const { decision, ...refused } = { ...ALLOWED, decision: REFUSED.decision };
   assert.ok(decision);
   const event = { ...refused, decision: { ...decision, reason: 'no-matching-rule' as const } };
+  const inside = { ...event, id: 'inside', destination: 'db.internal:443' };
   const { admin } = await start(t, {
-    why: async (id) => (id === ALLOWED.id ? explainExchange([event], today) : undefined),
+    why: async (id) => {
+      const told = [event, inside].find((one) => one.id === id);
+      return told && explainExchange([told], today);
+    },
   });
   const print = async (id: string, json: boolean) => {
     const output = new PassThrough();
@@ -206,6 +210,10 @@ This would allow it, a new rule:
 `,
   );
   assert.equal(JSON.parse(await print(ALLOWED.id, true)).id, ALLOWED.id);
+  assert.match(
+    await print(inside.id, false),
+    /^ {6}to: \[db\.internal\]\n\nIf the host has no public address, .*\n$/m,
+  );
   await assert.rejects(print('unknown', false), {
     code: 'not-found',
     message: /holds no exchange/,

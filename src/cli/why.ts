@@ -73,5 +73,6 @@ function remedyOf({ wouldAllow, todo }: WhyReport): string[] {
     `This would allow it, ${wouldAllow.place}:`,
     '',
     ...lines.map((line) => `  ${printable(line)}`),
+    ...(wouldAllow.note === undefined ? [] : ['', wouldAllow.note]),
   ];
 }

@@ -30,6 +30,8 @@ export interface Outcome {
   /** Payload bytes from the destination to the client. */
   readonly bytesDown: number;
   readonly tls?: { readonly sni: string | null; readonly alpn: readonly string[] };
+  /** What the error was, for the record alone. */
+  readonly detail?: string | undefined;
 }
 
 /** What a refusal may say to the client. */
@@ -61,6 +63,10 @@ export interface Grant<Stream> {
   readonly id: string;
   readonly decision: Decision;
   readonly principal: Principal | undefined;
+  /** Whom to ask about it. */
+  readonly contact: string | undefined;
+  /** Lower-case names of headers that tell who is calling: they must never reach a destination. */
+  readonly identityHeaders: ReadonlySet<string>;
   /** A new connection to one of the addresses that were decided on. @throws UpstreamError */
   dial(): Promise<Connection<Stream>>;
   /** A connection for one HTTP request, kept by an earlier exchange or new. @throws UpstreamError */

@@ -62,9 +62,9 @@ function opensTo(cidr: Cidr, { ip, range, own }: Dialled): boolean {
 
 /** What stands in the way of an address that no rule permits, without the address. */
 export function forbiddenDetail({ range, own }: Dialled): string {
-  if (own) return 'The address is one of the gateway’s own host; a rule must name it exactly.';
+  if (own) return "The address is one of the gateway's own host; a rule must name it exactly.";
   if (range === undefined)
     return 'The rule lists the addresses it permits, and this is none of them.';
   const how = range.exactOnly ? 'name it exactly' : 'name it or its network';
-  return `The address is of the kind “${range.name}”; a rule must ${how} under addresses.`;
+  return `The address is of the kind "${range.name}"; a rule must ${how} under addresses.`;
 }

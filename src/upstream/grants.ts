@@ -29,6 +29,8 @@ export interface Permission {
   readonly id: string;
   readonly decision: Decision;
   readonly principal: Principal | undefined;
+  readonly contact: string | undefined;
+  readonly identityHeaders: ReadonlySet<string>;
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
@@ -42,6 +44,8 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly id: string;
   readonly decision: Decision;
   readonly principal: Principal | undefined;
+  readonly contact: string | undefined;
+  readonly identityHeaders: ReadonlySet<string>;
   readonly #permission: Permission;
   readonly #ways: WaysOut;
 
@@ -49,6 +53,8 @@ export class UpstreamGrant implements Grant<Channel> {
     this.id = permission.id;
     this.decision = permission.decision;
     this.principal = permission.principal;
+    this.contact = permission.contact;
+    this.identityHeaders = permission.identityHeaders;
     this.#permission = permission;
     this.#ways = ways;
   }
@@ -109,7 +115,10 @@ export class UpstreamGrant implements Grant<Channel> {
     return { localAddress };
   }
 
+  /** Some servers take a connection for its first user's: no principal is given another's. */
   #poolKey(): string {
-    return `${this.decision.settings?.via ?? ''} ${destinationText(this.#permission.destination)}`;
+    const exit = this.decision.settings?.via ?? '';
+    const destination = destinationText(this.#permission.destination);
+    return `${destination} ${exit} ${this.principal?.name ?? ''}`;
   }
 }

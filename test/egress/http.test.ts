@@ -263,9 +263,37 @@ test('a response that is cut in the middle is cut for the client too', async (t)
   const text = await new RawClient(gateway.port).send(head([], raw.port)).all();
   assert.match(text, /half$/);
   const outcome = await gateway.outcome(
-    (event) => event.outcome.error === 'upstream-reset' && event.outcome.status === null,
+    (event) => event.outcome.error === 'upstream-reset' && event.outcome.status === 200,
   );
   assert.equal(outcome.outcome.bytesDown, 4);
+});
+
+test('a response that ends by the close is cut by a reset, since a FIN would pass for its end', async (t) => {
+  const raw = await rawUpstream(t, (socket) =>
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\nhalf');
+      socket.once('data', () => {});
+      setImmediate(() => socket.resetAndDestroy());
+    }),
+  );
+  const client = new RawClient(gateway.port).send(head([], raw.port));
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) =>
+    client.socket.once('error', resolve),
+  );
+  assert.equal(error.code, 'ECONNRESET');
+});
+
+test('a client that leaves within its body is one that left, not one that is refused', async (t) => {
+  const raw = await rawUpstream(t, () => {});
+  const client = new RawClient(gateway.port);
+  client.send(`${head(['Content-Length: 10'], raw.port, 'POST')}half`);
+  client.socket.end();
+  await client.all();
+  const outcome = await gateway.outcome(
+    (event) => event.destination === `api.localhost:${raw.port}`,
+  );
+  assert.equal(outcome.outcome.error, 'client-reset');
+  assert.equal(outcome.decision?.effect, 'allow');
 });
 
 test('bytes behind a response never reach the next request', async (t) => {
@@ -337,4 +365,27 @@ listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0", timeouts: { hea
   } finally {
     await own.stop();
   }
+});
+
+test('connections are not shared between principals', async (t) => {
+  const gateway = await startTestGateway(`
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals:
+  a: { identify: [{ basic: { username: a, password: { literal: pw } } }] }
+  b: { identify: [{ basic: { username: b, password: { literal: pw } } }] }
+rules: [{ name: api, allow: [a, b], to: [api.localhost], ports: [${upstream.port}], addresses: [127.0.0.1] }]
+`);
+  t.after(() => gateway.stop());
+  const before = upstream.connections;
+  const authority = `api.localhost:${upstream.port}`;
+  for (const name of ['a', 'a', 'b', 'a', 'b']) {
+    const basic = Buffer.from(`${name}:pw`).toString('base64');
+    const client = new RawClient(gateway.port);
+    client.send(
+      `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nProxy-Authorization: Basic ${basic}\r\n\r\n`,
+    );
+    await client.until(/hello/);
+    client.close();
+  }
+  assert.equal(upstream.connections - before, 2);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { extension, hello, serverName, vector } from '../support/client-hello.ts';
 import { RawClient, statusOf } from '../support/clients.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import {
@@ -139,7 +140,6 @@ test('an open tunnel that is no longer allowed ends, with that decision on recor
   const gateway = await start();
   t.after(() => gateway.stop());
   const client = await openTunnel(gateway);
-  const allowed = await openTunnel(gateway);
   await edit(gateway, (text) => text.replace('to: [saas]', 'to: [saas, x.localhost]'));
   assert.equal(await gateway.gateway.reload(), true);
   await client.send('pong').until(/pong$/);
@@ -153,7 +153,6 @@ test('an open tunnel that is no longer allowed ends, with that decision on recor
     ['rule-allow', 'no-matching-rule'],
   );
   assert.deepEqual([outcome.outcome.error, outcome.outcome.bytesUp], [null, 'pingpong'.length]);
-  allowed.close();
 });
 
 test('`onReload: keep` leaves open tunnels alone', async (t) => {
@@ -164,4 +163,47 @@ test('`onReload: keep` leaves open tunnels alone', async (t) => {
   assert.equal(await gateway.gateway.reload(), true);
   await client.send('pong').until(/pong$/);
   client.close();
+});
+
+test('a tunnel that was decided on before a reload, and opens after it, is judged by the new policy', async (t) => {
+  const gateway = await start(POLICY().replace(', tls: off', ''));
+  t.after(() => gateway.stop());
+  const authority = `raw.localhost:${echo.port}`;
+  const client = new RawClient(gateway.port);
+  const seen = echo.received.length;
+  client.send(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\nX-Id: one\r\n\r\n`);
+  await client.until(/ 200 /);
+  await edit(gateway, revoke);
+  assert.equal(await gateway.gateway.reload(), true);
+  client.send(hello(extension(0, vector(2, serverName('raw.localhost')))));
+  await client.all();
+  const outcome = await gateway.outcome((event) => event.decision?.reason === 'no-matching-rule');
+  assert.equal(outcome.outcome.bytesDown, 0);
+  assert.equal(Buffer.concat(echo.received.slice(seen)).length, 0);
+});
+
+test('a header that identified before a reload does not reach destinations after it', async (t) => {
+  const gateway = await start();
+  t.after(() => gateway.stop());
+  await edit(gateway, (text) => text.replace('name: X-Id', 'name: X-New'));
+  assert.equal(await gateway.gateway.reload(), true);
+  const authority = `api.localhost:${upstream.port}`;
+  const client = new RawClient(gateway.port);
+  client.send(
+    `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-New: one\r\nX-Id: one\r\n\r\n`,
+  );
+  await client.until(/ 200 OK/);
+  client.close();
+  assert.doesNotMatch(JSON.stringify(upstream.requests.at(-1)?.rawHeaders), /x-id|x-new/i);
+});
+
+test('what a listener takes, and for how long, changes with a reload', async (t) => {
+  const gateway = await start();
+  t.after(() => gateway.stop());
+  assert.equal(await ask(gateway, 'api.localhost'), 200);
+  await edit(gateway, (text) =>
+    text.replace('bind: "127.0.0.1:0" } }', 'bind: "127.0.0.1:0", from: [10.0.0.0/8] } }'),
+  );
+  assert.equal(await gateway.gateway.reload(), true);
+  assert.equal(await new RawClient(gateway.port).send('GET / HTTP/1.1\r\n\r\n').all(), '');
 });

@@ -12,8 +12,8 @@ export interface ProxyContext {
   readonly config: ListenerConfig;
   /** This gateway in Via fields. */
   readonly via: string;
-  /** Lower-case names of headers that principals are recognised by, and the schemes to challenge with. */
-  identity(): { readonly headerNames: ReadonlySet<string>; readonly schemes: readonly string[] };
+  /** What a 407 may offer. */
+  schemes(): readonly string[];
   /** Runs a conversation along the path of an exchange. Never rejects. */
   run(conversation: Conversation<Channel>): Promise<void>;
   /** Answers `http://sekisho.internal/`; undefined: there is no such page. */
@@ -47,6 +47,8 @@ export abstract class ProxyConversation {
   readonly peer: Ip;
   /** Whether the next request may follow on this connection. */
   keepAlive = false;
+  /** What the client was told, once it was told anything: whatever is written then, it would read as part of that. */
+  protected status: number | null = null;
   protected readonly channel: Channel;
   protected readonly proxy: ProxyContext;
   protected readonly head: RequestHead | undefined;
@@ -68,12 +70,18 @@ export abstract class ProxyConversation {
     return this.answer(troubleAnswer(error, id), error);
   }
 
+  /** An answer of the gateway's own; where another one has begun, a cut says that the rest is missing. */
   protected async answer(answer: OwnAnswer, error: Trouble | null): Promise<Outcome> {
+    if (this.status !== null) {
+      this.channel.destroy();
+      return { status: this.status, error, bytesUp: 0, bytesDown: 0 };
+    }
+    this.status = answer.status;
     const accept = this.head?.fields.value('accept') ?? '';
     const bytes = encodeAnswer(answer, {
       json: /application\/(?:problem\+)?json/i.test(accept),
       close: !this.keepAlive,
-      schemes: this.proxy.identity().schemes,
+      schemes: this.proxy.schemes(),
       headOnly: this.head?.method === 'HEAD',
     });
     this.channel.write(bytes);

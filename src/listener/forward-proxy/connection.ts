@@ -78,6 +78,7 @@ async function nextHead(
   drain: Drain,
 ): Promise<RequestHead | Refusal | Rejection | undefined> {
   const { channel } = client;
+  if (drain.begun) return undefined;
   drain.waiting.add(channel);
   try {
     // Whoever asks on without taking the answers would have them all kept here.

@@ -30,6 +30,16 @@ export function asksForWebSocket(head: RequestHead): boolean {
   );
 }
 
+const CONNECTION_SCHEMES = /^(?:ntlm|negotiate)\b/i;
+
+/** Whether a server may take the connection, not the request, for one user's (NTLM, RFC 4559): nobody else is given it. */
+export function isBoundToUser(request: RequestHead, response: ResponseHead): boolean {
+  return (
+    request.fields.values('authorization').some((value) => CONNECTION_SCHEMES.test(value)) ||
+    response.fields.values('www-authenticate').some((value) => CONNECTION_SCHEMES.test(value))
+  );
+}
+
 /**
  * The head that goes upstream: raw fields in their order, without what was meant for this hop or tells who the caller
  * is, with Host rebuilt from the destination that was decided on.

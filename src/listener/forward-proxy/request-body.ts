@@ -45,7 +45,9 @@ export class RequestBody {
     this.#sending = pumpBody(this.#client, this.#reader, upstream, chunked, count).catch(
       (error: unknown) => {
         if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
-        if (error.code !== 'abandoned') onFault(error);
+        // A client that leaves within its body sends a FIN more often than a reset.
+        if (error.code === 'cut') onFault(new ChannelLost('reset'));
+        else if (error.code !== 'abandoned') onFault(error);
       },
     );
   }

@@ -20,8 +20,8 @@ import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
-import { asksForWebSocket, requestHead, responseHead } from './forwarded-head.ts';
-import { refusalAnswer } from './refusal-response.ts';
+import { asksForWebSocket, isBoundToUser, requestHead, responseHead } from './forwarded-head.ts';
+import type { OwnAnswer } from './refusal-response.ts';
 import { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
 
@@ -53,8 +53,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   #upstream: Connection<Channel> | undefined;
   /** What broke first on the client's side: it explains why the upstream was then given up. */
   #clientFault: FramingError | ChannelLost | undefined;
-  #answered = false;
   #bytesDown = 0;
+  /** The response that has begun ends only with the connection. */
+  #endsByClose = false;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
   constructor(
@@ -115,6 +116,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat()) throw error;
       // A kept connection may have died at any time; a new one has not been tried yet.
       this.#upstream = await (this.#grant as Grant<Channel>).dial();
+      if (this.#clientFault !== undefined) throw this.#clientFault;
       this.#send();
       return this.#finalHead(reader);
     }
@@ -131,9 +133,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   #send(): void {
     const { stream } = this.#upstream as Connection<Channel>;
-    const { headerNames } = this.proxy.identity();
+    const { identityHeaders } = this.#grant as Grant<Channel>;
     const { framing } = this.#body;
-    stream.write(requestHead(this.head, this.#target, framing, headerNames, this.proxy.via));
+    stream.write(requestHead(this.head, this.#target, framing, identityHeaders, this.proxy.via));
     this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
   }
 
@@ -165,7 +167,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
     this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head);
     this.channel.write(responseHead(response, onward, this.#connectionField(), this.proxy.via));
-    this.#answered = true;
+    this.status = response.status;
+    this.#endsByClose = onward.kind === 'close';
     this.#body.answered();
     await pumpBody(
       upstream.stream,
@@ -177,7 +180,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       },
     );
     await this.#settleConnections(upstream, response, framing);
-    return this.#outcome(response.status, null);
+    return this.#outcome(null);
   }
 
   /** From here on the bytes are the two ends' own. */
@@ -185,6 +188,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     const grant = this.#grant as Grant<Channel>;
     this.keepAlive = false;
     this.channel.write(responseHead(response, { kind: 'none' }, 'upgrade', this.proxy.via));
+    this.status = response.status;
     const end = await grant.tunnel(this.channel, this.#upstream as Connection<Channel>, NOTHING);
     return { status: response.status, ...end };
   }
@@ -202,7 +206,11 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   ): Promise<void> {
     if (!this.#body.done) this.keepAlive = false;
     await this.#body.stop();
-    const reusable = this.#body.done && framing.kind !== 'close' && keepsAlive(response);
+    const reusable =
+      this.#body.done &&
+      framing.kind !== 'close' &&
+      keepsAlive(response) &&
+      !isBoundToUser(this.head, response);
     if (reusable && !upstream.stream.disturbed) this.#grant?.giveBack(upstream);
     else upstream.stream.destroy();
   }
@@ -212,33 +220,29 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.keepAlive = false;
     await this.#body.stop();
     if (this.#clientFault instanceof FramingError) return this.#refuseBody(this.#clientFault);
-    if (this.#clientFault !== undefined) return this.#outcome(null, 'client-reset');
-    const trouble = troubleOf(error);
-    if (!this.#answered) return this.#told(await this.fail(trouble, this.#grant?.id as string));
-    // The client has the beginning of a response: only a cut tells it truthfully that the rest is missing.
-    this.channel.destroy();
-    return this.#outcome(null, trouble);
+    if (this.#clientFault !== undefined) return this.#outcome('client-reset');
+    const outcome = await this.fail(troubleOf(error), (this.#grant as Grant<Channel>).id);
+    return { ...outcome, detail: (error as Error).message };
   }
 
   /** The body turned out to be malformed after the head was passed on; the upstream has no complete request. */
   async #refuseBody(fault: FramingError): Promise<Outcome> {
     const grant = this.#grant as Grant<Channel>;
+    const { id, principal, contact } = grant;
     const decision = deny('request', 'request-invalid', fault.message);
     await grant.record(decision);
-    if (this.#answered) {
-      this.channel.destroy();
-      return this.#outcome(null, null);
-    }
-    const notice = { id: grant.id, decision, principal: grant.principal, contact: undefined };
-    return this.#told(await this.answer(refusalAnswer(notice), null));
+    return this.refuse({ id, decision, principal, contact });
   }
 
-  /** The outcome of an answer of ours, which came after the request had begun to go out. */
-  #told(outcome: Outcome): Outcome {
-    return { ...outcome, bytesUp: this.#body.bytes };
+  protected override async answer(answer: OwnAnswer, error: Trouble | null): Promise<Outcome> {
+    // To a client that waits for the close, a FIN would be the end of a complete response.
+    if (this.#endsByClose) this.channel.cut();
+    const { status } = await super.answer(answer, error);
+    return { ...this.#outcome(error), status };
   }
 
-  #outcome(status: number | null, error: Trouble | null): Outcome {
+  #outcome(error: Trouble | null): Outcome {
+    const { status } = this;
     return { status, error, bytesUp: this.#body.bytes, bytesDown: this.#bytesDown };
   }
 }

@@ -67,6 +67,7 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
 
   async relay(): Promise<Outcome> {
     this.channel.write(ESTABLISHED);
+    this.status = 200;
     if (this.#upstream === undefined) {
       await this.#serveInside(this.destination, this.#evidence);
       return { status: 200, error: null, bytesUp: 0, bytesDown: 0 };
@@ -112,6 +113,8 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     reason: Reason,
     hello: ClientHello | undefined,
   ): Promise<Outcome> {
+    // Before it is on record, which may fail: nothing of this tunnel goes out any more.
+    upstream.stream.destroy();
     await this.#grant?.record(deny('hello', reason));
     if (hello !== undefined) this.channel.write(ACCESS_DENIED_ALERT);
     return this.#end(upstream, { error: null }, hello);

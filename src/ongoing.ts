@@ -1,0 +1,21 @@
+/** Counts what is under way, so that a stop can wait for the last of it. */
+export class Ongoing {
+  #count = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  async run(exchange: Promise<void>): Promise<void> {
+    this.#count++;
+    try {
+      await exchange;
+    } finally {
+      this.#count--;
+      if (this.#count === 0) this.#idle?.resolve();
+    }
+  }
+
+  ended(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    this.#idle ??= Promise.withResolvers();
+    return this.#idle.promise;
+  }
+}
