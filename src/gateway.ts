@@ -12,6 +12,7 @@ import type { AuditEvent } from './audit/event.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
 import { parseSigningKey } from './audit/signing-key.ts';
+import { SquidLog } from './audit/squid-log.ts';
 import { AuditTrail } from './audit/trail.ts';
 import type { Bind, ListenerConfig } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
@@ -51,6 +52,8 @@ export interface Gateway {
    * @returns whether it is in force; what stood in the way is logged
    */
   reload(): Promise<boolean>;
+  /** Goes on in new files where logs beside the record were moved away. */
+  reopenLogs(): Promise<void>;
   /** Calls with every event, once it is on record. */
   onAuditEvent(listener: (event: AuditEvent) => void): void;
   /**
@@ -92,7 +95,7 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
   const metrics = new Metrics();
   metrics.policyLoaded(digest, Date.now());
 
-  const { onFailure, checkpoint, ...audit } = config.audit;
+  const { onFailure, checkpoint, also, ...audit } = config.audit;
   const auditDir = join(dataDir, 'audit');
   const now = Date.now;
   const writer = await openAudit({
@@ -114,6 +117,13 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
     { policy: digest, owned: config.networks.owned, onFailure },
   );
 
+  const squidLogs = await Promise.all(
+    also.map(({ squidLog: path }) =>
+      SquidLog.open({ path, log, lost: (lines) => metrics.squidLinesLost(lines) }),
+    ),
+  );
+  for (const squidLog of squidLogs) recorder.onEvent((event) => squidLog.add(event));
+
   const { token } = config.admin;
   const resolver = createResolver({ servers: resolvers });
   metrics.watchResolver(() => resolver.stats);
@@ -128,6 +138,7 @@ async function buildParts(loaded: Loaded, surroundings: Surroundings) {
     metrics,
     writer,
     recorder,
+    squidLogs,
     resolver,
     bound,
     now,
@@ -173,6 +184,9 @@ async function startParts(parts: Parts): Promise<Gateway> {
     listeners,
     admin: admin.bind,
     reload: () => reload(parts),
+    async reopenLogs() {
+      await Promise.all(parts.squidLogs.map((squidLog) => squidLog.reopen()));
+    },
     onAuditEvent: (listener) => parts.recorder.onEvent(listener),
     stop(options) {
       if (parts.state === 'accepting') drain(parts, options).then(stopped.resolve, stopped.reject);
@@ -326,6 +340,7 @@ async function closeParts({
   resolver,
   recorder,
   writer,
+  squidLogs,
 }: Parts): Promise<void> {
   await Promise.all(listeners.map((listener) => listener.drain(0)));
   // One whose client is gone may still wait for DNS or a dial, within their limits; its outcome belongs on record.
@@ -335,6 +350,7 @@ async function closeParts({
   await Promise.all(running.map((part) => part.close()));
   recorder.close();
   await writer.close();
+  await Promise.all(squidLogs.map((squidLog) => squidLog.close()));
 }
 
 function boundAddress({ host, port }: Bind): BoundAddress {

@@ -44,6 +44,11 @@ export class Metrics {
     help: 'Attempts to copy a checkpoint that failed; each is tried again.',
     ...this.#register,
   });
+  readonly #squidLinesLost = new Counter({
+    name: 'sekisho_squid_log_lines_lost_total',
+    help: 'Lines that could not be written to a log in the format of Squid. The audit record has them.',
+    ...this.#register,
+  });
   readonly #suppressed = new Counter({
     name: 'sekisho_audit_refusals_suppressed_total',
     help: 'Refusals without a principal that the audit record counts instead of holding.',
@@ -143,6 +148,10 @@ export class Metrics {
 
   checkpointCopyFailed(): void {
     this.#checkpointCopyFailures.inc();
+  }
+
+  squidLinesLost(lines: number): void {
+    this.#squidLinesLost.inc(lines);
   }
 
   dialled(milliseconds: number, failed: boolean): void {

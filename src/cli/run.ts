@@ -20,7 +20,10 @@ export async function runGateway(file: string): Promise<Gateway> {
   const { env } = process;
   const loadAgain = () => load(file, { env });
   const gateway = await startGateway(loadAgain(), { env, log, loadAgain });
-  process.on('SIGHUP', () => void gateway.reload());
+  process.on('SIGHUP', () => {
+    void gateway.reload();
+    void gateway.reopenLogs();
+  });
   const stop = (signal: NodeJS.Signals) => {
     process.once(signal, () => process.exit(1));
     log.info({ signal }, 'stopping: exchanges may finish; a second signal ends at once');
