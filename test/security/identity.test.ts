@@ -258,9 +258,11 @@ exits: { nowhere: { localAddress: 127.0.0.1 } }
   assert.equal(await stranger.send(head('GET', 'http://8.8.8.8/', '8.8.8.8', [])).all(), '');
 });
 
-test('no upstream connection is shared across exits', { skip }, async (t) => {
+test('no upstream connection is shared across principals, or across the exits of one', {
+  skip,
+}, async (t) => {
   const peers = await startHttpUpstream((_seen, response) => {
-    response.end(response.socket?.remoteAddress);
+    response.end(`from ${response.socket?.remoteAddress}:${response.socket?.remotePort}`);
   }, onPort80());
   t.after(() => peers.close());
   const own = await startTestGateway(`
@@ -270,19 +272,30 @@ principals:
   alice: { identify: [{ header: { name: X-Alice, value: { literal: alice-secret } } }] }
   bob: { identify: [{ header: { name: X-Bob, value: { literal: bob-secret } } }] }
 rules:
-  - { name: alices, allow: [alice], to: [peers.com], addresses: [${peers.host}], via: first }
-  - { name: bobs, allow: [bob], to: [peers.com], addresses: [${peers.host}], via: second }
+  - { name: first, allow: ["*"], to: [peers.com], paths: [/first], addresses: [${peers.host}], via: first }
+  - { name: second, allow: ["*"], to: [peers.com], paths: [/second], addresses: [${peers.host}], via: second }
 exits: { first: { localAddress: 127.0.0.71 }, second: { localAddress: 127.0.0.72 } }
 `);
   t.after(() => own.stop());
   dns.set('peers.com', [peers.host]);
   const client = new RawClient(own.port);
-  for (let i = 1; i <= 3; i++) {
-    client.send(head('GET', 'http://peers.com/', 'peers.com', [ALICE]));
-    await client.times('127.0.0.71', i);
-    client.send(head('GET', 'http://peers.com/', 'peers.com', ['X-Bob: bob-secret']));
-    await client.times('127.0.0.72', i);
+  const asked = [
+    [ALICE, '/first'],
+    [ALICE, '/second'],
+    ['X-Bob: bob-secret', '/first'],
+  ] as const;
+  let answers = 0;
+  for (const [identity, path] of [...asked, ...asked, ...asked]) {
+    client.send(head('GET', `http://peers.com${path}`, 'peers.com', [identity]));
+    await client.times('from ', ++answers);
   }
   client.close();
-  assert.equal(peers.connections, 2);
+  const used = client.received.toString('latin1').match(/from 127\.0\.0\.\d+:\d+/g) ?? [];
+  // Each of the three kept to one connection of its own, by its own exit.
+  assert.equal(peers.connections, 3);
+  assert.deepEqual(used.slice(3), [...used.slice(0, 3), ...used.slice(0, 3)]);
+  assert.deepEqual(
+    used.slice(0, 3).map((peer) => peer.split(':')[0]),
+    ['from 127.0.0.71', 'from 127.0.0.72', 'from 127.0.0.71'],
+  );
 });
