@@ -3,5 +3,6 @@ export type { AuditEvent, DecisionEvent, OutcomeEvent } from './audit/event.ts';
 export { type Loaded, load } from './config/load.ts';
 export { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 export { SekishoError } from './core/errors.ts';
-export { type Gateway, type Surroundings, startGateway } from './gateway.ts';
+export { type Gateway, startGateway } from './gateway.ts';
 export { createLogger } from './log.ts';
+export type { Surroundings } from './parts.ts';

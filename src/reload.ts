@@ -1,12 +1,11 @@
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { secretRefs } from './config/secret-refs.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
+import { FileWatch } from './file-watch.ts';
 import { type InForce, putTogether } from './in-force.ts';
+import type { Parts } from './parts.ts';
 import { checkExpectations } from './policy/expectations.ts';
 import { type Difference, diff } from './policy/policy.ts';
 import { findRuleProblems } from './policy/problems.ts';
@@ -82,51 +81,46 @@ function refuseRestart(before: Config, after: Config): void {
   );
 }
 
-const LOOK_MS = 1_000;
+/** Reloads whenever a file changes that the configuration in force was read from. */
+export function watchFiles(parts: Parts): { close(): Promise<void> } {
+  const watch = new FileWatch(() => {
+    void reload(parts).then(() => watch.watch(parts.inForce.loaded));
+  });
+  watch.watch(parts.inForce.loaded);
+  return { close: async () => watch.close() };
+}
 
-/**
- * Calls when any file that a configuration was read from changes, or when one comes or goes beside it. Files are looked
- * at by name, so that an editor's rename and a mount that is swapped as a whole are seen as well.
- */
-export class FileWatch {
-  readonly #changed: () => void;
-  readonly #timer: NodeJS.Timeout;
-  #paths: readonly string[] = [];
-  #stamp = '';
-
-  constructor(changed: () => void) {
-    this.#changed = changed;
-    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
-  }
-
-  /** From now on these. What changed since the last look is seen at the next one. */
-  watch({ files, config }: Loaded): void {
-    const secrets = secretRefs(config).flatMap((ref) => (ref.from === 'file' ? [ref.path] : []));
-    const paths = [...files.keys(), ...secrets];
-    const watched = [...new Set([...paths, ...paths.map((path) => dirname(path))])].sort();
-    if (isDeepStrictEqual(watched, this.#paths)) return;
-    const isFirst = this.#paths.length === 0;
-    this.#paths = watched;
-    // Other files than before: nobody knows whether they changed while they were read, so they are read once more.
-    this.#stamp = isFirst ? stampOf(watched) : '';
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-  }
-
-  #look(): void {
-    const stamp = stampOf(this.#paths);
-    if (stamp === this.#stamp) return;
-    this.#stamp = stamp;
-    this.#changed();
+/** @returns whether the configuration as it now stands is in force; what stood in the way is logged */
+export async function reload(parts: Parts): Promise<boolean> {
+  const { log, metrics, recorder, surroundings } = parts;
+  const { loadAgain, env } = surroundings;
+  if (loadAgain === undefined || parts.state !== 'accepting') return false;
+  const before = parts.inForce.loaded.digest;
+  try {
+    const { next, differences } = prepare(parts.inForce, loadAgain, env, Date.now());
+    const { config, digest } = next.loaded;
+    recorder.adopt({
+      policy: digest,
+      owned: config.networks.owned,
+      onFailure: config.audit.onFailure,
+    });
+    parts.inForce = next;
+    metrics.policyLoaded(digest, Date.now());
+    const ended = parts.tunnels.endDenied(next, Date.now());
+    await recorder.reloaded({ from: before, to: digest, differences, ended });
+    log.info({ from: before, to: digest, ...countChanges(differences), ended }, 'reloaded');
+    return true;
+  } catch (error) {
+    metrics.reloadRefused();
+    if (!(error instanceof SekishoError)) metrics.fault();
+    log.error(refusalFacts(error), 'reload refused: nothing was changed');
+    return false;
   }
 }
 
-/** A missing file has a stamp of its own: that it went is a change. */
-function stampOf(paths: readonly string[]): string {
-  return paths
-    .map((path) => statSync(path, { throwIfNoEntry: false }))
-    .map((stat) => (stat === undefined ? '-' : `${stat.mtimeMs} ${stat.ino} ${stat.size}`))
-    .join();
+/** A fault of ours is told with its stack; one of the configuration with the place that it names. */
+function refusalFacts(error: unknown): object {
+  return error instanceof SekishoError
+    ? { code: error.code, faults: error.message }
+    : { err: error };
 }

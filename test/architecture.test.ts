@@ -33,13 +33,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
 const ROOT_FILES = [
   'exchange.ts',
+  'file-watch.ts',
   'gateway.ts',
   'in-force.ts',
   'index.ts',
   'log.ts',
   'ongoing.ts',
   'open-tunnels.ts',
+  'parts.ts',
   'reload.ts',
+  'serving.ts',
 ];
 const JOINING_FOLDERS = ['admin', 'cli'];
 

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { ownPage } from './admin/own-pages.ts';
+import type { ListenerConfig } from './config/config.ts';
+import type { Grant } from './core/conversation.ts';
+import { type Gate, type Permit, runExchange } from './exchange.ts';
+import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
+import type { Parts } from './parts.ts';
+import type { Channel } from './stream/channel.ts';
+import { UpstreamGrant } from './upstream/grants.ts';
+
+/** A listener whose exchanges go through these parts. @throws SekishoError `tls-unusable` */
+export function createListener(parts: Parts, { name }: ListenerConfig): ForwardProxyListener {
+  const { metrics, log } = parts;
+  // A reload may change what a listener takes and for how long, but neither remove it nor rename it.
+  const config = () => parts.inForce.listeners.get(name) as ListenerConfig;
+  const fault = (error: unknown) => {
+    metrics.fault();
+    log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
+  };
+  const gate: Gate<Channel> = {
+    ...parts,
+    inForce: () => parts.inForce,
+    fault,
+    grant: (permit) => grantOf(permit, config(), parts),
+  };
+  const events: ListenerEvents = {
+    rejected: (rejection) => metrics.rejected(name, rejection),
+    connections: (open) => metrics.connections(name, open),
+    fault,
+  };
+  return new ForwardProxyListener(
+    {
+      get config() {
+        return config();
+      },
+      via: viaPseudonym(parts.config.gateway.name),
+      schemes: () => parts.inForce.identifier.schemes,
+      run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
+      ownPage: (path, evidence) =>
+        ownPage(path, evidence, { ...parts.inForce, trail: parts.trail }),
+    },
+    events,
+  );
+}
+
+function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Grant<Channel> {
+  const { record, decision, principal, question, addresses, inForce } = permit;
+  const { metrics } = parts;
+  const meter = {
+    dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
+    tunnels: (change: 1 | -1) => metrics.tunnels(change),
+    now: () => performance.now(),
+  };
+  const { connectMs, idleMs } = timeouts;
+  return new UpstreamGrant(
+    {
+      id: record.id,
+      decision,
+      principal,
+      contact: decision.owner ?? principal?.owner ?? inForce.contact,
+      identityHeaders: inForce.identityHeaders,
+      destination: question.destination,
+      addresses,
+      record: (later) => record.decision(later),
+      dialled: (address) => record.dialled(address),
+      opened: (address, breakOff) =>
+        parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
+    },
+    { pool: parts.pool, exits: inForce.exits, connectMs, idleMs, meter },
+  );
+}
+
+/** Tells gateways apart in Via fields without telling upstreams their names. */
+function viaPseudonym(name: string): string {
+  return `sekisho-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
+}
