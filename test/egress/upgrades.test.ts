@@ -126,3 +126,20 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${silent.port}
   await client.until(/200 OK[\s\S]*done/);
   client.close();
 });
+
+test('an upstream that closes before the ClientHello ends the tunnel at once, and the record says who did', async (t) => {
+  const raw = await startRawUpstream((socket) => setImmediate(() => socket.resetAndDestroy()));
+  t.after(() => raw.close());
+  const own = await startTestGateway(`
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals: { local: { identify: [{ clientAddress: [127.0.0.1] }] } }
+rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${raw.port}], addresses: [127.0.0.1] }]
+`);
+  t.after(() => own.stop());
+  const authority = `api.localhost:${raw.port}`;
+  const client = new RawClient(own.port).send(
+    `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`,
+  );
+  await client.all();
+  assert.equal((await own.outcome()).outcome.error, 'upstream-reset');
+});

@@ -22,11 +22,14 @@ const PER_HOP: ReadonlySet<string> = new Set([
  * requests past the gateway that it never decided on.
  */
 export function asksForWebSocket(head: RequestHead): boolean {
+  return head.minor === 1 && head.method === 'GET' && namesWebSocket(head.fields);
+}
+
+/** Whether a request asks for a WebSocket, or a 101 grants one. */
+export function namesWebSocket(fields: Fields): boolean {
   return (
-    head.minor === 1 &&
-    head.method === 'GET' &&
-    head.fields.value('upgrade')?.toLowerCase() === 'websocket' &&
-    head.fields.list('connection').includes('upgrade')
+    fields.value('upgrade')?.toLowerCase() === 'websocket' &&
+    fields.list('connection').includes('upgrade')
   );
 }
 
@@ -86,6 +89,8 @@ export function responseHead(
   const drop = (name: string) =>
     (PER_HOP.has(name) && !(keepLength && name === 'content-length')) ||
     name.startsWith('proxy-') ||
+    // A destination must not pass its answer off as a refusal of ours.
+    name.startsWith('sekisho-') ||
     named.has(name);
   const writer = new HeadWriter(`HTTP/1.1 ${head.status} ${head.phrase}`).keep(head.fields, drop);
   setFraming(writer, framing);

@@ -20,7 +20,13 @@ import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
-import { asksForWebSocket, isBoundToUser, requestHead, responseHead } from './forwarded-head.ts';
+import {
+  asksForWebSocket,
+  isBoundToUser,
+  namesWebSocket,
+  requestHead,
+  responseHead,
+} from './forwarded-head.ts';
 import type { OwnAnswer } from './refusal-response.ts';
 import { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
@@ -155,7 +161,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   #vetUpgrade(head: ResponseHead): ResponseHead {
-    if (asksForWebSocket(this.head) && this.#body.done) return head;
+    if (asksForWebSocket(this.head) && namesWebSocket(head.fields) && this.#body.done) return head;
     throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
   }
 

@@ -10,7 +10,7 @@ import { deny } from '../../core/decision.ts';
 import { type Destination, sameHost } from '../../core/destination.ts';
 import { Hostname } from '../../core/hostname.ts';
 import { Ip } from '../../core/ip.ts';
-import type { Reason } from '../../core/reasons.ts';
+import type { Reason, Trouble } from '../../core/reasons.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import {
@@ -24,6 +24,14 @@ import { type Client, headEvidence, type ProxyContext, ProxyConversation } from 
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
+
+/** What it was when no ClientHello came. */
+const HELLO_TROUBLES = {
+  reset: 'client-reset',
+  abandoned: 'upstream-reset',
+  idle: 'idle-timeout',
+  'too-slow': 'idle-timeout',
+} as const satisfies Record<ChannelLost['code'], Trouble>;
 
 /**
  * CONNECT: decide, record, dial, 200, read the ClientHello, check it, then pass bytes.
@@ -84,6 +92,8 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
 
   async #checkHello(upstream: Connection<Channel>): Promise<Outcome> {
     const reader = new ClientHelloReader();
+    // Nobody need wait for a hello that has nowhere to go.
+    upstream.stream.onLost(() => this.channel.abandon());
     try {
       const hello = await this.#takeHello(reader);
       if (hello === undefined) return this.#end(upstream, { error: 'client-reset' });
@@ -92,9 +102,9 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     } catch (error) {
       if (error instanceof NotTls) return this.#deny(upstream, 'protocol-mismatch', undefined);
       if (!(error instanceof ChannelLost)) throw error;
-      return this.#end(upstream, {
-        error: error.code === 'reset' ? 'client-reset' : 'idle-timeout',
-      });
+      return this.#end(upstream, { error: HELLO_TROUBLES[error.code] });
+    } finally {
+      upstream.stream.onLost(undefined);
     }
   }
 
