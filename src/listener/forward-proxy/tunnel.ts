@@ -92,20 +92,33 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
 
   async #checkHello(upstream: Connection<Channel>): Promise<Outcome> {
     const reader = new ClientHelloReader();
-    // Nobody need wait for a hello that has nowhere to go.
-    upstream.stream.onLost(() => this.channel.abandon());
+    this.#watch(upstream.stream);
     try {
       const hello = await this.#takeHello(reader);
       if (hello === undefined) return this.#end(upstream, { error: 'client-reset' });
       if (!namesHost(hello, this.destination)) return this.#deny(upstream, 'sni-mismatch', hello);
+      upstream.stream.abandon();
       return await this.#pass(upstream, reader.bytes, hello);
     } catch (error) {
       if (error instanceof NotTls) return this.#deny(upstream, 'protocol-mismatch', undefined);
       if (!(error instanceof ChannelLost)) throw error;
       return this.#end(upstream, { error: HELLO_TROUBLES[error.code] });
     } finally {
-      upstream.stream.onLost(undefined);
+      upstream.stream.abandon();
     }
+  }
+
+  /** Nobody need wait for a hello that has nowhere to go. What the upstream says first is kept for the tunnel. */
+  #watch(upstream: Channel): void {
+    const spoke = upstream.take((chunk) => {
+      upstream.unread(chunk);
+      return true;
+    });
+    const leave = () => this.channel.abandon();
+    spoke.then(
+      (said) => said ?? leave(),
+      (error: ChannelLost) => error.code !== 'abandoned' && leave(),
+    );
   }
 
   async #takeHello(reader: ClientHelloReader): Promise<ClientHello | undefined> {
