@@ -21,7 +21,7 @@ Paste into another terminal:
   ${curl} http://other.localhost:8081/
 
   # the record of both
-  node bin/sekisho.js audit tail -c examples/quickstart/sekisho.yaml
+  node bin/sekisho.js audit tail --no-follow -c examples/quickstart/sekisho.yaml
 
 Ctrl-C stops it.
 `);
