@@ -37,7 +37,7 @@ export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #copies: CheckpointCopies | undefined;
   readonly #timer: NodeJS.Timeout;
-  /** What earlier processes left, which is read once. */
+  /** What earlier processes left, until it was said once. */
   #left: Promise<readonly Boundary[]> | undefined;
   #failing = false;
 
@@ -48,6 +48,8 @@ export class Checkpoints {
     this.#copies =
       copyTo === undefined ? undefined : new CheckpointCopies({ dir: copyTo, log, failed });
     this.#timer = setInterval(() => void this.take(), everyMs).unref();
+    // What a killed process wrote last is covered by nothing yet.
+    void this.take();
   }
 
   /** Logs and counts its troubles itself; what is missing then is in the next. */
@@ -59,7 +61,11 @@ export class Checkpoints {
       const changed = [...left, ...heads()].filter(
         (head) => !isSame(head, statements.known(head.segment)),
       );
-      if (changed.length > 0) this.#copies?.add(statements.append('checkpoint', changed));
+      if (changed.length > 0) {
+        const copy = statements.append('checkpoint', changed);
+        this.#copies?.add(copy);
+      }
+      this.#left = Promise.resolve([]);
       if (this.#failing) log.info({}, 'checkpoints are written again');
       this.#failing = false;
     } catch (error) {

@@ -9,12 +9,19 @@ export interface Lines {
   readonly end: number;
 }
 
+/** For whoever reads all of a large file. */
+export const LARGE_BLOCK_BYTES = 1024 * 1024;
+
 /** Reads whole lines from an offset on, a block at a time. A last line without its newline is left for later. */
-export async function* readForward(file: FileHandle, from: number): AsyncGenerator<Lines> {
+export async function* readForward(
+  file: FileHandle,
+  from: number,
+  blockBytes = BLOCK_BYTES,
+): AsyncGenerator<Lines> {
   let rest: Buffer = Buffer.alloc(0);
   let end = from;
   for (;;) {
-    const block = await readBlock(file, end + rest.length, BLOCK_BYTES);
+    const block = await readBlock(file, end + rest.length, blockBytes);
     if (block.length === 0) return;
     const bytes = Buffer.concat([rest, block]);
     const whole = bytes.lastIndexOf(NEWLINE) + 1;

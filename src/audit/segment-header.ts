@@ -31,3 +31,23 @@ export interface SegmentHeader {
 export function headerLine(header: SegmentHeader): string {
   return `${printable(JSON.stringify(header))}\n`;
 }
+
+/** @returns undefined for what is no header of a known format */
+export function parseHeader(line: Buffer): SegmentHeader | undefined {
+  try {
+    const header = JSON.parse(line.toString()) as SegmentHeader;
+    return header.type === 'segment' && header.format === 1 && isHeader(header)
+      ? header
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isHeader({ time, worker, after }: SegmentHeader): boolean {
+  return (
+    typeof time === 'string' &&
+    typeof worker.pid === 'number' &&
+    (after === null || (typeof after.segment === 'string' && Number.isSafeInteger(after.length)))
+  );
+}
