@@ -6,6 +6,9 @@ import pc from 'picocolors';
 import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
 import { SekishoError } from '../core/errors.ts';
 import { type AdminClient, findAdmin } from './admin-client.ts';
+import { exportCommand } from './audit-export.ts';
+import { searchCommand } from './audit-search.ts';
+import { verifyCommand } from './audit-verify.ts';
 import { eventLine } from './event-line.ts';
 
 interface TailOptions {
@@ -15,7 +18,12 @@ interface TailOptions {
 }
 
 export function auditCommand(): Command {
-  return new Command('audit').description('the record of every exchange').addCommand(tailCommand());
+  return new Command('audit')
+    .description('the record of every exchange')
+    .addCommand(exportCommand())
+    .addCommand(searchCommand())
+    .addCommand(tailCommand())
+    .addCommand(verifyCommand());
 }
 
 function tailCommand(): Command {

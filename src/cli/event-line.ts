@@ -1,13 +1,10 @@
 import type { Colors } from 'picocolors/types.js';
-import type { OutcomeEvent, ReloadEvent, SuppressedEvent } from '../audit/event.ts';
+import type { AuditEvent, DecisionEvent, OutcomeEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
 import { passes } from '../core/decision.ts';
 
 /** One line for a person: what ended an exchange, how many refusals were not written, or that the policy changed. */
-export function eventLine(
-  event: OutcomeEvent | SuppressedEvent | ReloadEvent,
-  colors: Colors,
-): string {
+export function eventLine(event: AuditEvent, colors: Colors): string {
   const time = colors.dim(event.time.slice(5, 23).replace('T', ' '));
   if (event.type === 'suppressed') {
     const who = event.client ?? 'further clients';
@@ -18,15 +15,19 @@ export function eventLine(
     const what = `new policy ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
     return `${time} ${colors.yellow('~')} ${colors.dim(what)}`;
   }
-  const { principal, action, outcome } = event;
-  const { status, bytesUp, bytesDown, durationMs } = outcome;
-  return [
+  const { principal, action } = event;
+  const cells = [
     time,
     mark(event, colors),
     cell(principal ?? '-', 20),
     cell(action, 7),
     cell(`${event.destination ?? '-'}${event.path ?? ''}`, 36),
     cell(judgement(event), 30),
+  ];
+  if (event.type === 'decision') return cells.join(' ').trimEnd();
+  const { status, bytesUp, bytesDown, durationMs } = event.outcome;
+  return [
+    ...cells,
     String(status ?? '-').padStart(3),
     `${bytes(bytesUp)} up`.padStart(11),
     `${bytes(bytesDown)} down`.padStart(13),
@@ -34,19 +35,26 @@ export function eventLine(
   ].join(' ');
 }
 
-function mark({ decision, outcome }: OutcomeEvent, colors: Colors): string {
+function mark(event: OutcomeEvent | DecisionEvent, colors: Colors): string {
+  const { decision } = event;
   if (decision === null || !passes(decision)) return colors.red('✗');
-  if (outcome.error !== null) return colors.yellow('!');
+  if (errorOf(event) !== null) return colors.yellow('!');
   return decision.effect === 'allow' ? colors.green('✓') : colors.yellow('~');
 }
 
 /** The rule that allowed it, or what stood or came in the way. */
-function judgement({ decision, outcome }: OutcomeEvent): string {
-  if (decision === null) return outcome.error ?? '-';
+function judgement(event: OutcomeEvent | DecisionEvent): string {
+  const { decision } = event;
+  const error = errorOf(event);
+  if (decision === null) return error ?? '-';
   const { reason, rule, mode } = decision;
   const why =
     decision.effect === 'allow' ? (rule ?? reason) : [reason, rule].filter(Boolean).join(' ');
-  return [why, mode === 'report' ? '(report)' : '', outcome.error ?? ''].filter(Boolean).join(' ');
+  return [why, mode === 'report' ? '(report)' : '', error ?? ''].filter(Boolean).join(' ');
+}
+
+function errorOf(event: OutcomeEvent | DecisionEvent): string | null {
+  return event.type === 'outcome' ? event.outcome.error : null;
 }
 
 function cell(text: string, width: number): string {
