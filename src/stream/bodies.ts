@@ -26,7 +26,7 @@ export async function pumpBody(
       const used = body.push(chunk, emit);
       if (used < chunk.length) from.unread(chunk.subarray(used));
       if (body.done) return true;
-      from.paceTo(to);
+      from.paceTo(to, chunk.length);
       return undefined;
     });
     if (complete === undefined) body.end();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { Channel, ChannelLost } from './channel.ts';
 
 const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
@@ -160,4 +161,27 @@ test('whoever waits for a peer to take what was written learns of its loss', asy
   const { channel } = await pair(50);
   channel.write(Buffer.alloc(16 * 1024 * 1024, 'x'));
   await assert.rejects(channel.drained(), (error: ChannelLost) => error.code === 'idle');
+});
+
+test('a fast sender is read once before all others have their turn', async () => {
+  const [from, to] = [await pair(), await pair()];
+  const size = 8 * 1024 * 1024;
+  from.peer.end(Buffer.alloc(size, 'x'));
+  to.peer.resume();
+  let [most, reads] = [0, 0];
+  const taken = from.channel.take((chunk) => {
+    reads++;
+    to.channel.write(chunk);
+    from.channel.paceTo(to.channel, chunk.length);
+    return undefined;
+  });
+  let done = false;
+  void taken.then(() => {
+    done = true;
+  });
+  while (!done) {
+    await setImmediate();
+    [most, reads] = [Math.max(most, reads), 0];
+  }
+  assert.ok(most <= 2, `${most} pieces in one turn`);
 });

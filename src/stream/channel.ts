@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { SekishoError } from '../core/errors.ts';
+import { pace } from './pace.ts';
 
 /** The connection broke, or was idle for too long, while somebody waited for bytes of it. */
 export class ChannelLost extends SekishoError {
@@ -119,15 +120,10 @@ export class Channel {
     return this.#draining.promise;
   }
 
-  /** Stops reading here while `to` has more buffered than it can send. */
-  paceTo(to: Channel): void {
-    if (!to.socket.writableNeedDrain) return;
-    this.socket.pause();
-    to.socket.once('drain', () => {
-      // Behind all others that are ready: resumed at once, a fast sender is read 32 times before anybody has a turn.
-      setImmediate(() => {
-        if (this.#taker !== undefined) this.socket.resume();
-      });
+  /** Reads no faster than `to` sends, to which a piece of this size was just written, and not before all others. */
+  paceTo(to: Channel, pieceBytes: number): void {
+    pace(this.socket, to.socket, pieceBytes, () => {
+      if (this.#taker !== undefined) this.socket.resume();
     });
   }
 

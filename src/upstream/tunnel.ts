@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TunnelEnd } from '../core/conversation.ts';
 import type { Trouble } from '../core/reasons.ts';
 import type { Channel } from '../stream/channel.ts';
+import { pace } from '../stream/pace.ts';
 
 /**
  * Passes bytes both ways until both sides have said their FIN, one side breaks, or nothing moves for `idleMs`.
@@ -65,20 +66,23 @@ class Relay {
     socket.on('timeout', () => this.#break('idle-timeout'));
     socket.on('error', () => this.#break(reset));
     socket.on('end', () => other.end());
-    // Behind all others that are ready: resumed at once, a fast sender is read 32 times before anybody has a turn.
-    socket.on('drain', () => setImmediate(() => other.resume()));
     socket.on('close', () => this.#closed(socket, other));
   }
 
   readonly #up = (chunk: Buffer): void => {
     this.#bytesUp += chunk.length;
-    if (!this.#upstream.write(chunk)) this.#client.pause();
+    this.#pass(chunk, this.#client, this.#upstream);
   };
 
   readonly #down = (chunk: Buffer): void => {
     this.#bytesDown += chunk.length;
-    if (!this.#client.write(chunk)) this.#upstream.pause();
+    this.#pass(chunk, this.#upstream, this.#client);
   };
+
+  #pass(chunk: Buffer, from: Socket, to: Socket): void {
+    to.write(chunk);
+    pace(from, to, chunk.length, () => from.resume());
+  }
 
   breakOff(): void {
     this.#broken = true;
