@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,4 +97,42 @@ test("the command's exit code is passed on, and a missing command is told", asyn
     missing.stderr,
     /cannot run no-such-command-here: there is no such program on the PATH/,
   );
+});
+
+test('a file that exists is not overwritten, and the command not even run', async () => {
+  const policy = join(dir, 'precious.yaml');
+  await writeFile(policy, 'precious');
+  const ran = join(dir, 'ran');
+  const refused = await sekishoTry(['--policy', policy], 'touch', ran);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /precious\.yaml exists already; give --policy the name of a new file\n$/,
+  );
+  assert.equal(await readFile(policy, 'utf8'), 'precious');
+  assert.equal(existsSync(ran), false);
+});
+
+test('a place where no policy can be written is told before the command is run', async () => {
+  const ran = join(dir, 'ran');
+  const refused = await sekishoTry(['--policy', join(dir, 'missing', 'policy.yaml')], 'touch', ran);
+  assert.match(refused.stderr, /policy\.yaml cannot be created: ENOENT.*; give --policy /);
+  assert.equal(existsSync(ran), false);
+});
+
+test('a command that cannot be run leaves no empty policy behind', async () => {
+  const policy = join(dir, 'never.yaml');
+  assert.equal((await sekishoTry(['--policy', policy], 'no-such-command-here')).code, 1);
+  assert.equal(existsSync(policy), false);
+});
+
+test('what is no network is wrong usage of --addresses', async () => {
+  const wrong = await sekishoTry(['--addresses', '10.0.0.0/8', 'foo'], 'true');
+  assert.equal(wrong.code, 2);
+  assert.match(
+    wrong.stderr,
+    /'--addresses <cidr\.\.\.>' argument 'foo' is invalid\. "foo" is not an address/,
+  );
+  const bits = await sekishoTry(['--addresses', '10.0.5.7/24'], 'true');
+  assert.match(bits.stderr, /--addresses.*write 10\.0\.5\.0\/24 for the network/);
 });

@@ -1,15 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import type { OutcomeEvent } from '../audit/event.ts';
 import { load } from '../config/load.ts';
+import { parseNetwork } from '../config/networks.ts';
 import { specialRange } from '../core/address-class.ts';
 import { parseAuthority } from '../core/destination.ts';
+import { Fault } from '../core/diagnostic.ts';
 import { SekishoError } from '../core/errors.ts';
 import { Ip } from '../core/ip.ts';
 import { REASONS, TROUBLES } from '../core/reasons.ts';
@@ -33,9 +35,10 @@ export function tryCommand(): Command {
     .option(
       '--addresses <cidr...>',
       'addresses that are not public and may be reached all the same',
+      collectNetwork,
       [],
     )
-    .option('--policy <file>', 'write the policy to a file instead of printing it')
+    .option('--policy <file>', 'write the policy to a new file instead of printing it')
     .passThroughOptions()
     .addHelpText(
       'after',
@@ -53,10 +56,50 @@ Examples:
     });
 }
 
-async function tryRun(command: readonly string[], options: Options): Promise<number> {
+function collectNetwork(text: string, known: readonly string[]): readonly string[] {
+  try {
+    return [...known, String(parseNetwork(text))];
+  } catch (error) {
+    if (error instanceof Fault) throw new InvalidArgumentError(`${error.message}; ${error.remedy}`);
+    throw error;
+  }
+}
+
+async function tryRun(command: readonly string[], { policy, addresses }: Options): Promise<number> {
+  if (policy === undefined) {
+    return tryCommandLine(command, addresses, (text) => void process.stdout.write(`\n${text}`));
+  }
+  const file = await createFile(policy);
+  try {
+    return await tryCommandLine(command, addresses, async (text) => {
+      await file.writeFile(text);
+      process.stderr.write(`The policy that this run needs is in ${policy}\n`);
+    });
+  } catch (error) {
+    await rm(policy);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Before the command runs: a run may take long, and what it would end with must have its place. */
+async function createFile(path: string): Promise<FileHandle> {
+  return open(path, 'wx').catch((error: NodeJS.ErrnoException) => {
+    const what = error.code === 'EEXIST' ? 'exists already' : `cannot be created: ${error.message}`;
+    const message = `${path} ${what}; give --policy the name of a new file`;
+    throw new SekishoError('try-failed', message, { cause: error });
+  });
+}
+
+async function tryCommandLine(
+  command: readonly string[],
+  addresses: readonly string[],
+  deliver: (policy: string) => void | Promise<void>,
+): Promise<number> {
   const dir = await mkdtemp(join(tmpdir(), 'sekisho-try-'));
   const password = randomBytes(16).toString('hex');
-  const gateway = await startThrowAway(dir, password, options.addresses);
+  const gateway = await startThrowAway(dir, password, addresses);
   const observations: Observation[] = [];
   gateway.onAuditEvent((event) => {
     if (event.type !== 'outcome') return;
@@ -71,7 +114,7 @@ async function tryRun(command: readonly string[], options: Options): Promise<num
       `http://${PRINCIPAL}:${password}@${proxy?.host}:${proxy?.port}`,
     );
     await gateway.stop({ notice: false });
-    await deliver(suggestPolicy(PRINCIPAL, observations), options.policy);
+    await deliver(suggestPolicy(PRINCIPAL, observations));
     return code;
   } finally {
     await gateway.stop({ notice: false });
@@ -128,15 +171,6 @@ async function exitCode(child: ChildProcess, program: string): Promise<number> {
     throw new SekishoError('try-failed', `cannot run ${program}: ${remedy}`, { cause: error });
   })) as [number | null, NodeJS.Signals | null];
   return code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
-}
-
-async function deliver(policy: string, file: string | undefined): Promise<void> {
-  if (file === undefined) {
-    process.stdout.write(`\n${policy}`);
-    return;
-  }
-  await writeFile(file, policy);
-  process.stderr.write(`The policy that this run needs is in ${file}\n`);
 }
 
 function liveLine(event: OutcomeEvent): string {

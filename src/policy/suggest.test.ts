@@ -46,6 +46,11 @@ test('an address as destination is its own permission', () => {
   assert.doesNotMatch(text, /addresses/);
 });
 
+test('the variable that the policy wants is told where it begins', () => {
+  const [comment] = suggestPolicy('job', []).split('\nversion: 1\n');
+  assert.match(comment ?? '', /^# To check or run it, set WORKLOAD_PASSWORD in the environment/m);
+});
+
 test('nothing seen, nothing allowed', () => {
   assert.match(suggestPolicy('job', []), /rules: \[\]\n$/);
 });

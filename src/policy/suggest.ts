@@ -16,6 +16,7 @@ export interface Observation {
 export function suggestPolicy(principal: string, observations: readonly Observation[]): string {
   const rules = [...groupByNeeds(observations)].sort(([a], [b]) => (a < b ? -1 : 1));
   return `# What this run reached, and nothing more. Keep what is meant, delete what is not.
+# To check or run it, set WORKLOAD_PASSWORD in the environment: the password by which ${principal} is known.
 version: 1
 
 listeners:
