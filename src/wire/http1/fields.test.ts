@@ -83,6 +83,11 @@ test('a field line that is not plainly valid is refused', () => {
   }
 });
 
+test('a missing name is told apart from a wrong one', () => {
+  assert.throws(() => parse(': v\r\n'), { code: 'field-name', message: /no name/ });
+  assert.throws(() => parse('X : v\r\n'), { code: 'field-name', message: /not a token/ });
+});
+
 test('of the control characters, a value may hold HTAB only', () => {
   for (let byte = 0; byte < 256; byte++) {
     const line = `X: a${String.fromCharCode(byte)}b\r\n`;
