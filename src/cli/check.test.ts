@@ -32,7 +32,7 @@ test('a configuration without faults exits 0, with its warnings and a closing li
   const { status, stdout } = sekisho(t, GOOD, ['check'], { TOKEN: 'x' });
   assert.equal(
     stdout.replace(/[0-9a-f]{64}/, 'DIGEST'),
-    `${WARNING}sekisho.yaml: 0 faults, 1 warning, 1 of 1 expectation hold, policy sha256:DIGEST\n`,
+    `${WARNING}sekisho.yaml: 0 faults, 1 warning, 1 of 1 expectation holds, policy sha256:DIGEST\n`,
   );
   assert.equal(status, 0);
 });
@@ -54,11 +54,35 @@ test('a secret that cannot be read is a fault, unless nobody asks', (t) => {
   assert.equal(sekisho(t, GOOD, ['check', '--no-secrets']).status, 0);
 });
 
+test('the variable of an exit is wanted as secrets are, and its address once it is set', (t) => {
+  const exits = `${GOOD}exits: { fixed: { localAddress: { env: EXIT_ADDRESS } } }\n`;
+  const digestOf = (stdout: string) => /policy (sha256:\w+)/.exec(stdout)?.[1];
+  const asked = sekisho(t, exits, ['check'], { TOKEN: 'x' });
+  assert.match(asked.stdout, /^sekisho\.yaml:5:\d+: the environment has no "EXIT_ADDRESS"; /);
+  assert.equal(asked.status, 1);
+  const without = sekisho(t, exits, ['check', '--no-secrets']);
+  assert.equal(without.status, 0, without.stdout);
+  const set = sekisho(t, exits, ['check'], { TOKEN: 'x', EXIT_ADDRESS: '10.0.0.9' });
+  assert.equal(set.status, 0, set.stdout);
+  assert.equal(digestOf(without.stdout), digestOf(set.stdout));
+  const wrong = sekisho(t, exits, ['check', '--no-secrets'], { EXIT_ADDRESS: 'eth0' });
+  assert.match(wrong.stdout, /"eth0" is not an address/);
+  assert.equal(wrong.status, 1);
+});
+
+test('several expectations hold', (t) => {
+  const two = GOOD.replace(
+    'decision: allow }',
+    '$&, { principal: app, to: "b.example:443", decision: deny }',
+  );
+  assert.match(sekisho(t, two, ['check', '--no-secrets']).stdout, /, 2 of 2 expectations hold, /);
+});
+
 test('an expectation that does not hold exits 1', (t) => {
   const broken = GOOD.replace('decision: allow', 'decision: deny');
   const { status, stdout } = sekisho(t, broken, ['check', '--no-secrets']);
   assert.match(stdout, /^sekisho\.yaml:4:10: "a\.example:443" is allowed for "app", by rule "r"/);
-  assert.match(stdout, /1 fault, 1 warning, 0 of 1 expectation hold/);
+  assert.match(stdout, /1 fault, 1 warning, 0 of 1 expectation holds, /);
   assert.equal(status, 1);
 });
 

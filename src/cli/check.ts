@@ -3,6 +3,7 @@ import pc from 'picocolors';
 import { type Loaded, load } from '../config/load.ts';
 import { secretRefs } from '../config/secret-refs.ts';
 import { ConfigError, type Diagnostic, positionText, sortDiagnostics } from '../core/diagnostic.ts';
+import { Ip } from '../core/ip.ts';
 import { checkExpectations } from '../policy/expectations.ts';
 import { compile } from '../policy/policy.ts';
 import { findRuleProblems } from '../policy/problems.ts';
@@ -30,7 +31,7 @@ export function checkCommand(): Command {
     .description('tell every fault and warning of a configuration, and run its expect tests')
     .option('-c, --config <file>', 'the configuration', 'sekisho.yaml')
     .option('--json', 'print one JSON object')
-    .option('--no-secrets', 'do not try whether the secrets can be read')
+    .option('--no-secrets', 'do without the secrets and the variables of exits')
     .addHelpText('after', '\nExample:\n  sekisho check -c sekisho.yaml --no-secrets\n')
     .action((options: CheckOptions) => {
       const report = check(options);
@@ -41,11 +42,14 @@ export function checkCommand(): Command {
     });
 }
 
+/** The decisions of a policy do not depend on where its exits leave from. */
+const ANY_ADDRESS = Ip.parse('0.0.0.0');
+
 function check({ config: file, secrets }: CheckOptions): CheckReport {
   const now = Date.now();
   let loaded: Loaded;
   try {
-    loaded = load(file, { env: process.env, now });
+    loaded = load(file, { env: process.env, now, unsetExit: secrets ? undefined : ANY_ADDRESS });
   } catch (error) {
     const { faults } = asConfigError(error);
     return { ok: false, faults, warnings: [], digest: null, expectations: null };
@@ -98,7 +102,9 @@ function summary({ faults, warnings, expectations, digest }: CheckReport): strin
   const parts = [count(faults.length, 'fault'), count(warnings.length, 'warning')];
   if (expectations !== null && expectations.total > 0) {
     const { total, failed } = expectations;
-    parts.push(`${total - failed} of ${count(total, 'expectation')} hold`);
+    parts.push(
+      `${total - failed} of ${count(total, 'expectation')} ${total === 1 ? 'holds' : 'hold'}`,
+    );
   }
   if (digest !== null) parts.push(`policy ${digest}`);
   return parts.join(', ');

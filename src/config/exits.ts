@@ -5,17 +5,21 @@ import type { ExitConfig } from './config.ts';
 import type { Merged } from './merge.ts';
 import { parseAddress } from './networks.ts';
 import { list, named, notYet, parsed, says, section } from './shape.ts';
-import type { Environment } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** What exits take from outside the configuration. */
+export type ExitSurroundings = Pick<Surroundings, 'env' | 'unsetExit'>;
 
 /** @throws Fault */
-function addressFromEnv(variable: string, env: Environment): Ip {
+function addressFromEnv(variable: string, { env, unsetExit }: ExitSurroundings): Ip {
   const text = env[variable]?.trim();
   if (text) return parseAddress(text);
+  if (unsetExit !== undefined) return unsetExit;
   throw new Fault(`the environment has no ${quote(variable)}`, 'set it to an address of this host');
 }
 
-export function exitsSchema(env: Environment) {
-  const fromEnv = section({ env: parsed((variable) => addressFromEnv(variable, env)) }, [
+export function exitsSchema(around: ExitSurroundings) {
+  const fromEnv = section({ env: parsed((variable) => addressFromEnv(variable, around)) }, [
     'this is neither an address nor a variable',
     'write an IP address or { env: NAME }',
   ]).transform(({ env }) => env);

@@ -47,7 +47,7 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
   const merged = new Merged(sources.list, SECTIONS, faults);
   const names = collectNames(merged, sources.complete, faults);
   const sets = readSets(merged, names, reader, faults);
-  const schema = configSchema(names, around.env);
+  const schema = configSchema(names, around);
   // The sets are parsed already.
   const written = schema.safeParse({ ...merged.data, sets: {} });
   if (!written.success) explain(written.error.issues, merged, faults);

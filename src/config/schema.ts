@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { adminSchema } from './admin.ts';
 import { auditSchema } from './audit.ts';
-import { exitsSchema } from './exits.ts';
+import { type ExitSurroundings, exitsSchema } from './exits.ts';
 import { expectSchema } from './expect.ts';
 import { gatewaySchema } from './gateway.ts';
 import { groupsSchema } from './groups.ts';
@@ -13,10 +13,9 @@ import { rulesSchema } from './rules.ts';
 import { setsSchema } from './sets.ts';
 import { choice, notYet, section } from './shape.ts';
 import { headShape } from './sources.ts';
-import type { Environment } from './surroundings.ts';
 
 /** Every section of the language. References are resolved against `names` while a value is parsed. */
-function sections(names: Names, env: Environment) {
+function sections(names: Names, around: ExitSurroundings) {
   return {
     gateway: gatewaySchema,
     networks: networksSchema(names).prefault({}),
@@ -28,7 +27,7 @@ function sections(names: Names, env: Environment) {
     rules: rulesSchema(names),
     enforcement: choice(['enforce', 'report']).default('enforce'),
     expect: expectSchema(names),
-    exits: exitsSchema(env),
+    exits: exitsSchema(around),
     audit: auditSchema,
     identity: notYet('identity'),
     credentials: notYet('credentials'),
@@ -40,17 +39,20 @@ function sections(names: Names, env: Environment) {
   };
 }
 
-export function configSchema(names: Names, env: Environment) {
-  return section(sections(names, env));
+export function configSchema(names: Names, around: ExitSurroundings) {
+  return section(sections(names, around));
 }
+
+/** For a schema that nothing is parsed by. */
+const NOWHERE: ExitSurroundings = { env: {}, unsetExit: undefined };
 
 export type WrittenConfig = z.output<ReturnType<typeof configSchema>>;
 
-export const SECTIONS: readonly string[] = Object.keys(sections(new Names(), {}));
+export const SECTIONS: readonly string[] = Object.keys(sections(new Names(), NOWHERE));
 
 /** JSON Schema (draft 2020-12) of one configuration file, for editors. */
 export function jsonSchema(): Record<string, unknown> {
-  const file = z.strictObject({ ...headShape, ...sections(new Names(), {}) });
+  const file = z.strictObject({ ...headShape, ...sections(new Names(), NOWHERE) });
   return {
     title: 'Sekisho configuration',
     ...z.toJSONSchema(file, { io: 'input' }),

@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { type Diagnostic, quote } from '../core/diagnostic.ts';
+import type { Ip } from '../core/ip.ts';
 import type { Position } from './config.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -9,6 +10,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What a configuration takes from outside its files; handed in, so that a test or another process can differ. */
 export interface Surroundings {
   readonly env: Environment;
+  /** Stands for the address of an exit whose variable is not set; undefined: that is a fault. */
+  readonly unsetExit: Ip | undefined;
   readonly hostname: string;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -23,6 +26,7 @@ export interface Surroundings {
 export function ownSurroundings(): Surroundings {
   return {
     env: process.env,
+    unsetExit: undefined,
     hostname: hostname(),
     now: Date.now(),
     readFile: (path) => readFileSync(path),
