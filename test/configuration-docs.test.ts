@@ -36,6 +36,9 @@ interface Schema {
   readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly not?: unknown;
+  readonly anyOf?: readonly Schema[];
+  readonly type?: string;
+  readonly minItems?: number;
   readonly default?: unknown;
 }
 
@@ -97,4 +100,25 @@ test('docs/configuration.md has every section of the language that is enforced',
   const headings = [...configuration.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading);
   const head = ['version', 'include', 'owner'];
   assert.deepEqual(headings.sort(), names.filter((name) => !head.includes(name)).sort());
+});
+
+/** The keys whose list may be empty, each by its last name. */
+function mayBeEmpty(schema: Schema, key: string): string[] {
+  const { properties = {}, additionalProperties: entry, items, anyOf = [] } = schema;
+  return [
+    ...(schema.type === 'array' && schema.minItems === undefined ? [key] : []),
+    ...Object.entries(properties).flatMap(([name, value]) => mayBeEmpty(value, name)),
+    ...[items, typeof entry === 'object' ? entry : undefined, ...anyOf].flatMap((inner) =>
+      inner === undefined ? [] : mayBeEmpty(inner, key),
+    ),
+  ];
+}
+
+test('docs/configuration.md names the lists that may be empty', () => {
+  const [, told = ''] =
+    /A list that is written must not be empty([^.]*)\./.exec(configuration) ?? [];
+  const words = new Set(told.match(/\w+/g));
+  const keys = new Set(mayBeEmpty(jsonSchema(), ''));
+  assert.deepEqual([...keys].sort(), ['expect', 'groups', 'include', 'rules', 'to']);
+  for (const key of keys) assert.ok(words.has(key === 'groups' ? 'group' : key), key);
 });
