@@ -4,7 +4,7 @@ import { keepToken } from './admin/token.ts';
 import { openAudit } from './audit/audit.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
-import { parseSigningKey } from './audit/signing-key.ts';
+import { readSigningKey } from './audit/signing-key.ts';
 import { SquidLog } from './audit/squid-log.ts';
 import { AuditTrail } from './audit/trail.ts';
 import type { Loaded } from './config/load.ts';
@@ -47,10 +47,7 @@ export async function buildParts(loaded: Loaded, surroundings: Surroundings) {
     dir: auditDir,
     gateway: name,
     policy: digest,
-    checkpoint: checkpoint && {
-      ...checkpoint,
-      key: parseSigningKey(inForce.secret(checkpoint.key)),
-    },
+    checkpoint: checkpoint && { ...checkpoint, key: readSigningKey(checkpoint.key) },
     now,
     log,
     meter: metrics,

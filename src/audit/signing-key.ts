@@ -1,30 +1,32 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { SekishoError } from '../core/errors.ts';
-import type { Secret } from '../core/secret.ts';
 
-const REMEDY = 'make one with: openssl genpkey -algorithm ed25519 -out audit.key';
-
-/** @throws SekishoError `audit-key-invalid` */
-export function parseSigningKey(pem: Secret): KeyObject {
-  return parseKey(() => createPrivateKey(pem.reveal()), `${pem}`, 'private');
+/** @param path of an Ed25519 private key in PEM @throws SekishoError `audit-key-invalid` */
+export function readSigningKey(path: string): KeyObject {
+  return readKey(path, 'private', createPrivateKey);
 }
 
-/** @param name where it comes from @throws SekishoError `audit-key-invalid` */
-export function parseVerifyingKey(pem: string, name: string): KeyObject {
-  return parseKey(() => createPublicKey(pem), name, 'public');
+/** @param path of an Ed25519 public key in PEM, or of the private one @throws SekishoError `audit-key-invalid` */
+export function readVerifyingKey(path: string): KeyObject {
+  return readKey(path, 'public', createPublicKey);
 }
 
-function parseKey(parse: () => KeyObject, name: string, kind: string): KeyObject {
-  const text = `${name} holds no Ed25519 ${kind} key in PEM`;
+function readKey(path: string, kind: string, parse: (pem: string) => KeyObject): KeyObject {
   let key: KeyObject;
   try {
-    key = parse();
+    key = parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    // What OpenSSL says of a key may quote from it.
-    const { code } = error as NodeJS.ErrnoException;
-    throw new SekishoError('audit-key-invalid', `${text} (${code}); ${REMEDY}`);
+    throw unusable(path, kind, (error as NodeJS.ErrnoException).code ?? 'no PEM');
   }
-  if (key.asymmetricKeyType === 'ed25519') return key;
-  const found = `its type is ${key.asymmetricKeyType}`;
-  throw new SekishoError('audit-key-invalid', `${text}, ${found}; ${REMEDY}`);
+  if (key.asymmetricKeyType !== 'ed25519') throw unusable(path, kind, `${key.asymmetricKeyType}`);
+  return key;
+}
+
+// By its code alone: what OpenSSL says of a key may quote from it.
+function unusable(path: string, kind: string, found: string): SekishoError {
+  return new SekishoError(
+    'audit-key-invalid',
+    `${path} cannot be read as an Ed25519 ${kind} key in PEM (${found}); make one with: openssl genpkey -algorithm ed25519 -out audit.key`,
+  );
 }

@@ -371,7 +371,7 @@ test('without a key or a checkpoint it says what is not proved', async (t) => {
   );
 });
 
-test('what a killed process left is told, and covered by the next checkpoint', async (t) => {
+test('what a killed process left is told, and covered by the next checkpoint', async () => {
   const dir = newDir();
   mkdirSync(join(dir, 'copies'));
   const { writer, write } = await open(dir, at(0));
@@ -384,9 +384,11 @@ test('what a killed process left is told, and covered by the next checkpoint', a
   await live(killed, 3, at(1));
   const { problems, notes } = await verify(killed);
   assert.deepEqual(problems, []);
-  assert.deepEqual(places(notes), [`${FIRST}:7`]);
-  assert.match(notes[0]?.what as string, /^a torn line of 13 bytes/);
-  t.diagnostic('and from then on its end is fixed');
+  // The copy of a checkpoint may have been under way as well.
+  const ofSegment = notes.filter(({ file }) => file === FIRST);
+  assert.deepEqual(places(ofSegment), [`${FIRST}:7`]);
+  assert.match(ofSegment[0]?.what as string, /^a torn line of 13 bytes/);
+  // From then on its end is fixed.
   edit(killed, FIRST, (lines) => lines.slice(0, -1));
   assert.deepEqual(places((await verify(killed)).problems), [`${FIRST}:5`]);
 });

@@ -1,16 +1,12 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import pc from 'picocolors';
 import type { Note, Problem } from '../audit/finding.ts';
 import { printable } from '../audit/printable.ts';
-import { parseSigningKey, parseVerifyingKey } from '../audit/signing-key.ts';
+import { readVerifyingKey } from '../audit/signing-key.ts';
 import { type Verification, verifyAudit } from '../audit/verify.ts';
-import type { CheckpointConfig } from '../config/config.ts';
 import { load } from '../config/load.ts';
 import { SekishoError } from '../core/errors.ts';
-import { readSecret } from '../secret/read.ts';
 import { addRecordOptions, type RecordOptions } from './audit-record.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Output } from './output.ts';
@@ -52,7 +48,7 @@ export async function verify(
   const verification = await verifyAudit({
     dir,
     anchors: options.anchor ?? checkpoint?.copyTo,
-    keys: options.key?.map(readKey) ?? (checkpoint === undefined ? [] : [publicKeyOf(checkpoint)]),
+    keys: (options.key ?? (checkpoint === undefined ? [] : [checkpoint.key])).map(readVerifyingKey),
     progress: showProgress(progress),
   }).catch((error: NodeJS.ErrnoException) => {
     if (error.syscall === undefined) throw error;
@@ -70,22 +66,6 @@ function locate({ config: file, dir }: RecordOptions) {
   if (dir !== undefined) return { dir, checkpoint: undefined };
   const { config } = load(file, { env: process.env });
   return { dir: join(config.gateway.dataDir, 'audit'), checkpoint: config.audit.checkpoint };
-}
-
-/** @throws ConfigError, when whoever verifies may not read it: `--key` does without it */
-function publicKeyOf({ key }: CheckpointConfig): KeyObject {
-  return createPublicKey(parseSigningKey(readSecret(key, { env: process.env })));
-}
-
-function readKey(path: string): KeyObject {
-  let pem: string;
-  try {
-    pem = readFileSync(path, 'utf8');
-  } catch (error) {
-    const message = `the key cannot be read: ${(error as Error).message}`;
-    throw new SekishoError('audit-key-invalid', message, { cause: error });
-  }
-  return parseVerifyingKey(pem, path);
 }
 
 const SHOW_EVERY_MS = 2_000;

@@ -3,7 +3,6 @@ import type { z } from 'zod';
 import { Fault, quote } from '../core/diagnostic.ts';
 import type { AuditConfig, CheckpointConfig } from './config.ts';
 import type { Merged } from './merge.ts';
-import { secretRef, toSecretRef } from './secret-ref.ts';
 import { choice, line, list, parsed, section } from './shape.ts';
 import { parseDuration, parseTimer } from './units.ts';
 
@@ -29,7 +28,7 @@ export const auditSchema = section({
   keep: parsed(parseRetention, 'A duration: 400d.').prefault('400d'),
   checkpoint: section({
     every: parsed(parseInterval, 'A duration: 1m.').prefault('1m'),
-    key: secretRef,
+    key: section({ file: line }),
     copyTo: line.optional().meta({ description: 'A directory that the gateway cannot rewrite.' }),
   }).optional(),
   also: list(section({ squidLog: line })).optional(),
@@ -54,11 +53,10 @@ function toCheckpoint(
   { every, key, copyTo }: NonNullable<Written['checkpoint']>,
   merged: Merged,
 ): CheckpointConfig {
-  const path = ['audit', 'checkpoint', 'key'];
-  const folder = merged.folder(path);
+  const folder = merged.folder(['audit', 'checkpoint']);
   return {
     everyMs: every,
-    key: toSecretRef(key, merged.at(path), folder),
+    key: resolve(folder, key.file),
     copyTo: copyTo === undefined ? undefined : resolve(folder, copyTo),
   };
 }

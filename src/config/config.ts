@@ -175,7 +175,7 @@ export interface AuditConfig {
 
 export interface CheckpointConfig {
   readonly everyMs: number;
-  /** An Ed25519 private key in PEM. */
-  readonly key: SecretRef;
+  /** The path of an Ed25519 private key in PEM. */
+  readonly key: string;
   readonly copyTo: string | undefined;
 }

@@ -103,10 +103,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'audit: { checkpoint: { every: §500ms, key: { file: k } } }',
       '"500ms" is too short for checkpoints; write 1s or more: 1m',
     ],
-    [
-      'audit: { checkpoint: { key: §k } }',
-      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
-    ],
     ['audit: { also: §[] }', 'this list is empty; give it an entry, or remove the key'],
     [rule('expires: §2027-02-30'), '"2027-02-30" is not a date; write year-month-day: 2027-03-31'],
     [

@@ -1,13 +1,12 @@
 import type { Config, SecretRef } from './config.ts';
 
 /** Every secret that a configuration refers to, in its order. */
-export function secretRefs({ admin, audit, principals }: Config): SecretRef[] {
+export function secretRefs({ admin, principals }: Config): SecretRef[] {
   const refs = admin.token === undefined ? [] : [admin.token];
   for (const { header, basic, bearer } of principals.flatMap(({ identify }) => identify)) {
     if (header !== undefined) refs.push(...header.values);
     if (basic !== undefined) refs.push(basic.password);
     if (bearer !== undefined) refs.push(bearer.token);
   }
-  if (audit.checkpoint !== undefined) refs.push(audit.checkpoint.key);
   return refs;
 }

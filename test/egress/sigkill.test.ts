@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AuditEvent } from '../../src/audit/event.ts';
+import { verifyAudit } from '../../src/audit/verify.ts';
 import { listeningPort, RawClient } from '../support/clients.ts';
 import { ROOT } from '../support/sources.ts';
 import { startHttpUpstream } from '../support/upstreams.ts';
@@ -52,6 +53,9 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.por
   assert.ok(upstream.requests.length >= KILL_AFTER);
   for (const { url } of upstream.requests)
     assert.ok(recorded.has(url), `${url} reached the upstream unrecorded`);
+  const audit = join(dir, 'var/audit');
+  const found = await verifyAudit({ dir: audit, anchors: undefined, keys: [], progress() {} });
+  assert.deepEqual(found.problems, []);
   await rm(dir, { recursive: true });
 });
 

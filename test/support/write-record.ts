@@ -1,0 +1,28 @@
+import { createPrivateKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { openAudit } from '../../src/audit/audit.ts';
+
+/** Writes a record as fast as it can until it is killed. Arguments: the folder, a key, and where copies go. */
+const [dir = '', key = '', copyTo = ''] = process.argv.slice(2);
+const fail = (facts: object, message: string) => {
+  throw new Error(`${message}: ${JSON.stringify(facts)}`);
+};
+const writer = await openAudit({
+  dir,
+  gateway: 'tokyo-1',
+  policy: 'sha256:5e15',
+  durability: 'write',
+  keepMs: Number.MAX_SAFE_INTEGER,
+  checkpoint: { everyMs: 5, key: createPrivateKey(readFileSync(key)), copyTo },
+  now: Date.now,
+  log: { info() {}, error: fail },
+  meter: { linesWritten() {}, linesLost() {}, checkpointFailed() {}, checkpointCopyFailed() {} },
+});
+
+for (let turn = 0; ; turn++) {
+  const lines = Array.from({ length: 1 + (turn % 50) }, (_, i) =>
+    writer.write(`{"type":"outcome","turn":${turn},"text":"${'x'.repeat(i * 20)}"}\n`),
+  );
+  await Promise.all(lines);
+  if (turn === 10) process.stdout.write('writing\n');
+}
