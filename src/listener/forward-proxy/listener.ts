@@ -72,7 +72,7 @@ export class ForwardProxyListener {
         reject(listenFailed(name, bind, error)),
       );
       server.listen({ host: bind.host, port: bind.port, backlog: 1024 }, () => {
-        // Such as too many open files: the next connection may fare better.
+        // What the system could not hand over ends nothing else: the next connection may fare better.
         server.on('error', () => this.#events.rejected('accept-failed'));
         resolve(server);
       });
