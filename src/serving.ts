@@ -36,8 +36,11 @@ export function createListener(parts: Parts, { name }: ListenerConfig): ForwardP
       via: viaPseudonym(parts.config.gateway.name),
       schemes: () => parts.inForce.identifier.schemes,
       run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
-      ownPage: (path, evidence) =>
-        ownPage(path, evidence, { ...parts.inForce, trail: parts.trail }),
+      ownPage: async (path, evidence) => {
+        const page = await ownPage(path, evidence, { ...parts.inForce, trail: parts.trail });
+        metrics.ownPage(name, page?.status ?? 404);
+        return page;
+      },
     },
     events,
   );

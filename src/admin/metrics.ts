@@ -78,6 +78,12 @@ export class Metrics {
     labelNames: ['listener', 'rejection'],
     ...this.#register,
   });
+  readonly #ownPages = new Counter({
+    name: 'sekisho_own_pages_total',
+    help: 'Requests for pages of the gateway itself that it answered; with an invalid identity they are exchanges.',
+    labelNames: ['listener', 'status'],
+    ...this.#register,
+  });
   readonly #faults = new Counter({
     name: 'sekisho_faults_total',
     help: 'Faults of the gateway itself; its log has them.',
@@ -168,6 +174,10 @@ export class Metrics {
 
   rejected(listener: string, rejection: string): void {
     this.#rejections.inc({ listener, rejection });
+  }
+
+  ownPage(listener: string, status: number): void {
+    this.#ownPages.inc({ listener, status });
   }
 
   fault(): void {

@@ -56,6 +56,8 @@ for (const inside of [false, true]) {
     assert.equal(JSON.parse(behind(nobody)).principal, null);
     assert.equal(gateway.events.length, before, 'they are no exchanges');
     assert.deepEqual(dns.queries, []);
+    const count = inside ? 4 : 2;
+    await gateway.metric('sekisho_own_pages_total{listener="egress",status="200"}', count);
   });
 
   for (const path of ['/v1/whoami', '/v1/why/019ab0c4-2f1e-7c3a-9d52-1b7f0a3c5e88', '/no-page']) {
