@@ -101,7 +101,13 @@ test('the settings of the gateway come as values, with paths from the folder of 
       at: { file: 'sekisho.yaml', line: 14, column: 10 },
     },
   });
-  assert.deepEqual(audit, { durability: 'fsync', onFailure: 'allow', keepMs: 30 * 86_400_000 });
+  assert.deepEqual(audit, {
+    durability: 'fsync',
+    onFailure: 'allow',
+    keepMs: 30 * 86_400_000,
+    also: [],
+    checkpoint: undefined,
+  });
   assert.equal(enforcement, 'report');
 });
 
@@ -145,6 +151,8 @@ test('what is left out has its documented default', () => {
     durability: 'write',
     onFailure: 'deny',
     keepMs: 400 * 86_400_000,
+    also: [],
+    checkpoint: undefined,
   });
   assert.equal(config.enforcement, 'enforce');
   assert.deepEqual(
