@@ -269,6 +269,24 @@ test('a new segment begins at midnight, UTC', async (t) => {
   assert.deepEqual(await readSegments(dir), ['before\n', 'after\n']);
 });
 
+test('a folder that becomes read-only rejects lines when the next segment is due, and recovers', async (t) => {
+  let now = Date.parse('2026-11-23T23:59:59.999Z');
+  let isReadOnly = false;
+  const create = (path: string) => {
+    if (isReadOnly) throw Object.assign(new Error('EROFS'), { code: 'EROFS' });
+    return createFile(path);
+  };
+  const { writer, dir, told, counted } = await open(t, { now: () => now, create });
+  await writer.write(line('before'));
+  isReadOnly = true;
+  now += 1;
+  for (const word of ['one', 'two']) await assert.rejects(writer.write(line(word)), unavailable);
+  isReadOnly = false;
+  await writer.write(line('after'));
+  assert.deepEqual(await readSegments(dir), ['before\n', 'after\n']);
+  assert.deepEqual([counted, told.length], [{ written: 2, lost: 2 }, 2]);
+});
+
 test('a new segment begins at 256 MiB', async (t) => {
   const sizes: number[] = [];
   const create = () => {

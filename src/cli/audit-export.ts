@@ -1,12 +1,11 @@
 import { Command, Option } from 'commander';
 import type { DecisionEvent, OutcomeEvent } from '../audit/event.ts';
-import { searchAudit } from '../audit/search.ts';
 import {
   addFilterOptions,
   addRecordOptions,
   type FilterOptions,
   type RecordOptions,
-  recordDir,
+  searchRecord,
   TYPES,
   toFilter,
 } from './audit-record.ts';
@@ -33,7 +32,7 @@ export function exportCommand(): Command {
 export async function exportAudit(options: ExportOptions, output: Output): Promise<void> {
   const { config, dir, format, ...filter } = options;
   const types = format === 'json' ? TYPES : (['outcome'] as const);
-  const found = searchAudit(recordDir(options), toFilter(filter, types));
+  const found = searchRecord(options, toFilter(filter, types));
   await print(format === 'json' ? jsonLines(found) : csv(found), output);
 }
 

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { AuditEvent } from '../audit/event.ts';
-import type { AuditFilter, DestinationFilter } from '../audit/search.ts';
+import { type AuditFilter, type DestinationFilter, searchAudit } from '../audit/search.ts';
 import { load } from '../config/load.ts';
 import { parseDuration, parseLastDay } from '../config/units.ts';
 import { Fault } from '../core/diagnostic.ts';
+import { SekishoError } from '../core/errors.ts';
 import { Hostname } from '../core/hostname.ts';
 import { Ip } from '../core/ip.ts';
 import { REASONS } from '../core/reasons.ts';
@@ -56,6 +57,25 @@ export function addFilterOptions(command: Command): Command {
 export function toFilter(options: FilterOptions, types: AuditFilter['types']): AuditFilter {
   const { type = types, since, until, ...rest } = options;
   return { ...rest, types: type, sinceMs: since, untilMs: until };
+}
+
+/** As `searchAudit`. @throws SekishoError `audit-unreadable` */
+export async function* searchRecord(
+  options: RecordOptions,
+  filter: AuditFilter,
+): AsyncGenerator<string[]> {
+  try {
+    yield* searchAudit(recordDir(options), filter);
+  } catch (error) {
+    throw unreadable(error as Error);
+  }
+}
+
+/** Says what the file system says; other errors stay as they are. */
+export function unreadable(error: NodeJS.ErrnoException): Error {
+  if (error.syscall === undefined) return error;
+  const message = `the record cannot be read: ${error.message}`;
+  return new SekishoError('audit-unreadable', message, { cause: error });
 }
 
 function oneOf(words: readonly string[]) {

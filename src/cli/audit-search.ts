@@ -2,13 +2,12 @@ import { Command } from 'commander';
 import pc from 'picocolors';
 import type { AuditEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
-import { searchAudit } from '../audit/search.ts';
 import {
   addFilterOptions,
   addRecordOptions,
   type FilterOptions,
   type RecordOptions,
-  recordDir,
+  searchRecord,
   TYPES,
   toFilter,
 } from './audit-record.ts';
@@ -33,7 +32,7 @@ export function searchCommand(): Command {
 export async function search(options: SearchOptions, output: Output): Promise<void> {
   const { config, dir, json, ...filter } = options;
   const types = json ? TYPES : TYPES.filter((type) => type !== 'decision');
-  const found = searchAudit(recordDir(options), toFilter(filter, types));
+  const found = searchRecord(options, toFilter(filter, types));
   const colors = pc.createColors(output.isTTY === true && pc.isColorSupported);
   const format = (line: string) => {
     if (json) return line;

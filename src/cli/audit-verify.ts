@@ -6,8 +6,7 @@ import { printable } from '../audit/printable.ts';
 import { readVerifyingKey } from '../audit/signing-key.ts';
 import { type Verification, verifyAudit } from '../audit/verify.ts';
 import { load } from '../config/load.ts';
-import { SekishoError } from '../core/errors.ts';
-import { addRecordOptions, type RecordOptions } from './audit-record.ts';
+import { addRecordOptions, type RecordOptions, unreadable } from './audit-record.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Output } from './output.ts';
 
@@ -50,9 +49,8 @@ export async function verify(
     anchors: options.anchor ?? checkpoint?.copyTo,
     keys: (options.key ?? (checkpoint === undefined ? [] : [checkpoint.key])).map(readVerifyingKey),
     progress: showProgress(progress),
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.syscall === undefined) throw error;
-    throw new SekishoError('audit-unreadable', `the record cannot be read: ${error.message}`);
+  }).catch((error: Error) => {
+    throw unreadable(error);
   });
   output.write(
     options.json
