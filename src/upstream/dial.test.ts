@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { getEventListeners, once } from 'node:events';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { Ip } from '../core/ip.ts';
-import { UpstreamError } from '../core/refusal.ts';
 import { type DialOptions, dial } from './dial.ts';
 
 /** Long enough that a test which waits for it is stuck, not slow. */
@@ -172,32 +171,6 @@ test('connect-timeout when nothing accepts in time', async (t) => {
       message: `no address accepted within 50 ms (port ${port}: 127.0.0.3 ECONNREFUSED, 127.0.0.2 silent)`,
     }),
   );
-});
-
-test('an abort drops the attempts and rejects with its own reason', async (t) => {
-  const { port } = await listen(t, '127.0.0.1');
-  await silence(t, '127.0.0.2', port);
-  const reason = new UpstreamError('client-reset', 'the client has gone');
-  await withoutLeak(async () => {
-    const gone = new AbortController();
-    const dialled = dial(ips('127.0.0.2'), port, { ...PATIENT, signal: gone.signal });
-    gone.abort(reason);
-    await assert.rejects(dialled, reason);
-  });
-  await assert.rejects(
-    dial(ips('127.0.0.1'), port, { ...PATIENT, signal: AbortSignal.abort(reason) }),
-    reason,
-  );
-});
-
-test('the signal is let go of once the connection stands', async (t) => {
-  const { port } = await listen(t, '127.0.0.1');
-  const later = new AbortController();
-  const { socket } = await dial(ips('127.0.0.1'), port, { ...PATIENT, signal: later.signal });
-  t.after(() => socket.destroy());
-  assert.deepEqual(getEventListeners(later.signal, 'abort'), []);
-  later.abort();
-  assert.equal(socket.destroyed, false);
 });
 
 test('localAddress is where the connection comes from', async (t) => {

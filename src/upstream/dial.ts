@@ -9,7 +9,6 @@ export interface DialOptions {
   readonly timeoutMs: number;
   /** How long an attempt has before the next one joins it. Default: 250 ms (RFC 8305 section 5). */
   readonly attemptDelayMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface Dialled {
@@ -24,7 +23,7 @@ const ATTEMPT_DELAY_MS = 250;
  * Connects to the first address that accepts (RFC 8305 section 5): one after the other in the order given, the next one
  * as soon as the last has failed or has taken too long, and the others are dropped once one stands.
  *
- * @throws UpstreamError `connect-failed`, `connect-timeout`; or the signal's own reason once it aborts.
+ * @throws UpstreamError `connect-failed`, `connect-timeout`
  */
 export function dial(
   addresses: readonly Ip[],
@@ -67,10 +66,7 @@ class Race {
   }
 
   start(): void {
-    const { signal, timeoutMs } = this.#options;
-    if (signal?.aborted) return this.#reject(signal.reason);
-    signal?.addEventListener('abort', this.#onAbort);
-    this.#deadline = setTimeout(this.#onDeadline, timeoutMs);
+    this.#deadline = setTimeout(this.#onDeadline, this.#options.timeoutMs);
     this.#attempt();
   }
 
@@ -122,11 +118,6 @@ class Race {
     this.#fail('connect-timeout', `no address accepted within ${timeoutMs} ms`);
   };
 
-  readonly #onAbort = (): void => {
-    this.#stop();
-    this.#reject(this.#options.signal?.reason);
-  };
-
   #fail(code: 'connect-failed' | 'connect-timeout', what: string): void {
     this.#stop();
     const tried = this.#failures.join(', ');
@@ -136,7 +127,6 @@ class Race {
   #stop(): void {
     clearTimeout(this.#stagger);
     clearTimeout(this.#deadline);
-    this.#options.signal?.removeEventListener('abort', this.#onAbort);
     for (const socket of this.#running.keys()) socket.destroy();
     this.#running.clear();
   }
