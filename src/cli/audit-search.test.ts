@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { TUNNEL_OUTCOME } from '../../test/support/audit-events.ts';
 import { chainLines } from '../audit/chain.ts';
 import type { DecisionEvent, OutcomeEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
@@ -15,31 +16,7 @@ import { searchCommand } from './audit-search.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 const NOON = Date.parse('2026-11-23T12:00:00Z');
 
-const OUTCOME: OutcomeEvent = {
-  type: 'outcome',
-  id: '019ab0c4-2f1e-7c3a-9d52-1b7f0a3c5e88',
-  time: '2026-11-23T12:10:00.123Z',
-  gateway: 'tokyo-1',
-  listener: 'egress',
-  client: '10.0.0.5:41234',
-  principal: 'athena-connector',
-  identifiedBy: 'header',
-  action: 'CONNECT',
-  destination: 'api.github.com:443',
-  address: '140.82.121.6',
-  class: { client: 'internal', way: 'external', destination: 'external', external: true },
-  decision: {
-    stage: 'address',
-    effect: 'allow',
-    reason: 'rule-allow',
-    rule: 'athena-saas',
-    mode: 'enforce',
-  },
-  policy: 'sha256:5e15',
-  exit: null,
-  tls: null,
-  outcome: { status: 200, error: null, bytesUp: 517, bytesDown: 4096, durationMs: 12.3 },
-};
+const OUTCOME: OutcomeEvent = { ...TUNNEL_OUTCOME, time: '2026-11-23T12:10:00.123Z' };
 
 const { outcome: _, tls: __, ...facts } = OUTCOME;
 const DECISION: DecisionEvent = { ...facts, type: 'decision' };

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { TUNNEL_OUTCOME } from '../../test/support/audit-events.ts';
 import { type AdminParts, startAdmin } from '../admin/admin.ts';
 import { explainExchange } from '../admin/why.ts';
 import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
@@ -15,31 +16,7 @@ import { printWhy } from './why.ts';
 
 const TOKEN = new Secret('token', 'the-admin-token');
 
-const ALLOWED: OutcomeEvent = {
-  type: 'outcome',
-  id: '019ab0c4-2f1e-7c3a-9d52-1b7f0a3c5e88',
-  time: '2026-11-23T05:10:00.123Z',
-  gateway: 'tokyo-1',
-  listener: 'egress',
-  client: '10.0.0.5:41234',
-  principal: 'athena-connector',
-  identifiedBy: 'header',
-  action: 'CONNECT',
-  destination: 'api.github.com:443',
-  address: '140.82.121.6',
-  class: { client: 'internal', way: 'external', destination: 'external', external: true },
-  decision: {
-    stage: 'address',
-    effect: 'allow',
-    reason: 'rule-allow',
-    rule: 'athena-saas',
-    mode: 'enforce',
-  },
-  policy: 'sha256:5e15',
-  exit: null,
-  tls: null,
-  outcome: { status: 200, error: null, bytesUp: 517, bytesDown: 4096, durationMs: 12.3 },
-};
+const ALLOWED: OutcomeEvent = TUNNEL_OUTCOME;
 
 const REFUSED: OutcomeEvent = {
   ...ALLOWED,

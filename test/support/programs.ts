@@ -32,7 +32,6 @@ export const PROGRAMS = {
   },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
   'apache2-bin': { serves: 'Apache as an upstream', present: () => onPath('apache2') },
-  socat: { serves: 'raw and half-closed connections', present: () => onPath('socat') },
 } as const satisfies Record<string, Need>;
 
 export type Program = keyof typeof PROGRAMS;

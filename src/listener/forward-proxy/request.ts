@@ -217,7 +217,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       framing.kind !== 'close' &&
       keepsAlive(response) &&
       !isBoundToUser(this.head, response);
-    if (reusable && !upstream.stream.disturbed) this.#grant?.giveBack(upstream);
+    if (reusable) this.#grant?.giveBack(upstream);
     else upstream.stream.destroy();
   }
 
