@@ -110,6 +110,12 @@ const rows: readonly Row[] = [
     ['+ p a.example:443 GET /x/** (rule allowing)', '+ p a.example:80 GET /x/** (rule allowing)'],
   ],
   [
+    'a network so broad that both its ends are special',
+    [],
+    [allow({ ...p, to: ['0.0.0.0/0'], ports: [53] })],
+    ['+ p 0.0.0.0/0:53 (rule allowing)'],
+  ],
+  [
     'a network',
     [],
     [allow({ ...p, to: ['8.8.8.0/24'], ports: [53] })],

@@ -1,3 +1,4 @@
+import { specialRange } from '../core/address-class.ts';
 import { Hostname } from '../core/hostname.ts';
 import { type Cidr, Ip } from '../core/ip.ts';
 import type { NetworkMap } from '../core/network-map.ts';
@@ -30,11 +31,30 @@ function belowOf(suffix: Hostname): Hostname {
   return suffix.name.length > 251 ? suffix : Hostname.parse(`${label}.${suffix.name}`);
 }
 
-/** An address of a network that lies in no narrower one, if its first or last does. */
+/**
+ * An address of a network that lies in no narrower one, as far as its ends and a few between them do. A public one where
+ * there is: a broad network opens nothing else, so another address would tell nothing of it.
+ */
 export function addressIn(cidr: Cidr, networks: NetworkMap<Cidr>): Ip {
-  const candidates = [cidr.base, lastOf(cidr)];
-  const isOwn = (ip: Ip) => networks.find(ip).every(({ bits }) => bits <= cidr.bits);
-  return candidates.find(isOwn) ?? cidr.base;
+  const own = candidatesIn(cidr).filter((ip) =>
+    networks.find(ip).every(({ bits }) => bits <= cidr.bits),
+  );
+  return own.find((ip) => specialRange(ip) === undefined) ?? own[0] ?? cidr.base;
+}
+
+/** Both ends, and the base with one of its free bits set. */
+function candidatesIn(cidr: Cidr): Ip[] {
+  const { base, bits } = cidr;
+  const bytes = base.words.flatMap((word) =>
+    [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff),
+  );
+  const between = Array.from({ length: 8 * bytes.length - bits }, (_, i) => {
+    const bit = bits + i;
+    return Ip.fromBytes(
+      bytes.map((byte, at) => (at === bit >> 3 ? byte | (0x80 >> (bit & 7)) : byte)),
+    );
+  });
+  return [base, lastOf(cidr), ...between.filter((ip) => cidr.contains(ip))];
 }
 
 function lastOf({ base, bits }: Cidr): Ip {
