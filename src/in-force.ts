@@ -6,6 +6,7 @@ import type { Secret } from './core/secret.ts';
 import { compileIdentity, type Identifier } from './identity/identify.ts';
 import { compile, type Policy } from './policy/policy.ts';
 import { readSecrets } from './secret/read.ts';
+import type { SecretSurroundings } from './secret/source.ts';
 
 /** All that an exchange is decided by. A reload puts another one in its place as a whole, between two exchanges. */
 export interface InForce {
@@ -28,11 +29,11 @@ export interface InForce {
  */
 export function putTogether(
   loaded: Loaded,
-  env: Readonly<Record<string, string | undefined>>,
+  surroundings: SecretSurroundings,
   before: ReadonlySet<string> = new Set(),
 ): InForce {
   const { config } = loaded;
-  const secrets = readSecrets(secretRefs(config), { env });
+  const secrets = readSecrets(secretRefs(config), surroundings);
   const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
   const identifier = compileIdentity(config.principals, secret);
   return {

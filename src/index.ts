@@ -5,4 +5,4 @@ export { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 export { SekishoError } from './core/errors.ts';
 export { type Gateway, startGateway } from './gateway.ts';
 export { createLogger } from './log.ts';
-export type { Surroundings } from './parts.ts';
+export type { PrimarySurroundings } from './workers.ts';

@@ -1,18 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Metrics } from './admin/metrics.ts';
+import type { ReloadEvent } from './audit/event.ts';
+import { bundle, type Candidate } from './candidate.ts';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
-import { FileWatch } from './file-watch.ts';
-import { type InForce, putTogether } from './in-force.ts';
-import type { Parts } from './parts.ts';
+import type { InForce } from './in-force.ts';
 import { checkExpectations } from './policy/expectations.ts';
 import { type Difference, diff } from './policy/policy.ts';
 import { findRuleProblems } from './policy/problems.ts';
+import type { PrimarySurroundings, Workers } from './workers.ts';
 
 /** What a reload found, before anything was changed. */
 export interface Prepared {
-  readonly next: InForce;
+  readonly candidate: Candidate;
   readonly differences: readonly Difference[];
 }
 
@@ -31,13 +33,13 @@ export function prepare(
   const loaded = loadAgain();
   const before = current.loaded.config;
   refuseRestart(before, loaded.config);
-  const next = putTogether(loaded, env, current.identityHeaders);
+  const candidate = bundle(loaded, env, current.identityHeaders);
   const faults: Diagnostic[] = [
     ...findRuleProblems(loaded.config, now).filter(({ severity }) => severity === 'fault'),
-    ...checkExpectations(next.policy, loaded.config.expect, now),
+    ...checkExpectations(candidate.inForce.policy, loaded.config.expect, now),
   ];
   if (faults.length > 0) throw new ConfigError(faults);
-  return { next, differences: diff(before, loaded.config, now) };
+  return { candidate, differences: diff(before, loaded.config, now) };
 }
 
 /** How many gain, lose, or go another way. */
@@ -78,40 +80,85 @@ function refuseRestart(before: Config, after: Config): void {
   );
 }
 
-/** Reloads whenever a file changes that the configuration in force was read from. */
-export function watchFiles(parts: Parts): { close(): Promise<void> } {
-  const watch = new FileWatch(() => {
-    void reload(parts).then(() => watch.watch(parts.inForce.loaded));
-  });
-  watch.watch(parts.inForce.loaded);
-  return { close: async () => watch.close() };
+export interface ReloadsOptions extends PrimarySurroundings {
+  readonly workers: Workers;
+  readonly metrics: Metrics;
 }
 
-/** @returns whether the configuration as it now stands is in force; what stood in the way is logged */
-export async function reload(parts: Parts): Promise<boolean> {
-  const { log, metrics, recorder, surroundings } = parts;
-  const { loadAgain, env } = surroundings;
-  if (loadAgain === undefined || parts.state !== 'accepting') return false;
-  const before = parts.inForce.loaded.digest;
-  try {
-    const { next, differences } = prepare(parts.inForce, loadAgain, env, Date.now());
-    const { config, digest } = next.loaded;
-    recorder.adopt({
-      policy: digest,
-      owned: config.networks.owned,
-      onFailure: config.audit.onFailure,
+/** A new policy may change everything for everybody; the policies themselves tell the rest. */
+const LISTED_DIFFERENCES = 100;
+
+/** Puts one configuration after the other in force: on all workers or on none. */
+export class Reloads {
+  /** What the primary explains by, and what its workers decide by. */
+  inForce: InForce;
+  readonly #options: ReloadsOptions;
+  #running: Promise<boolean> | undefined;
+  #waiting: Promise<boolean> | undefined;
+
+  constructor(inForce: InForce, options: ReloadsOptions) {
+    this.inForce = inForce;
+    this.#options = options;
+    options.metrics.policyLoaded(inForce.loaded.digest, Date.now());
+  }
+
+  /**
+   * One at a time. A call while one is under way, which may have read the files before they changed, starts another behind
+   * it, for all such calls together.
+   *
+   * @returns whether the configuration as it now stands is in force; what stood in the way is logged
+   */
+  reload(): Promise<boolean> {
+    if (this.#running === undefined) {
+      this.#running = this.#reload().finally(() => {
+        this.#running = undefined;
+      });
+      return this.#running;
+    }
+    this.#waiting ??= this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.reload();
     });
-    parts.inForce = next;
-    metrics.policyLoaded(digest, Date.now());
-    const ended = parts.tunnels.endDenied(next, Date.now());
-    await recorder.reloaded({ from: before, to: digest, differences, ended });
-    log.info({ from: before, to: digest, ...countChanges(differences), ended }, 'reloaded');
-    return true;
-  } catch (error) {
-    metrics.reloadRefused();
-    if (!(error instanceof SekishoError)) metrics.fault();
-    log.error(refusalFacts(error), 'reload refused: nothing was changed');
-    return false;
+    return this.#waiting;
+  }
+
+  async #reload(): Promise<boolean> {
+    const { env, log, loadAgain, metrics, workers } = this.#options;
+    if (loadAgain === undefined) return false;
+    try {
+      const { candidate, differences } = prepare(this.inForce, loadAgain, env, Date.now());
+      await workers.prepare(candidate);
+      await this.#swap(candidate.inForce, differences);
+      return true;
+    } catch (error) {
+      workers.discard();
+      metrics.reloadRefused();
+      if (!(error instanceof SekishoError)) metrics.fault();
+      log.error(refusalFacts(error), 'reload refused: nothing was changed');
+      return false;
+    }
+  }
+
+  async #swap(next: InForce, differences: readonly Difference[]): Promise<void> {
+    const { log, metrics, workers } = this.#options;
+    const from = this.inForce.loaded.digest;
+    const { digest: to, config } = next.loaded;
+    this.inForce = next;
+    metrics.policyLoaded(to, Date.now());
+    const ended = await workers.swap();
+    const event: ReloadEvent = {
+      type: 'reload',
+      time: new Date().toISOString(),
+      gateway: config.gateway.name,
+      from,
+      to,
+      ended,
+      count: differences.length,
+      differences: differences.slice(0, LISTED_DIFFERENCES),
+    };
+    // A record that cannot be written is the writer's to tell, and undoes nothing: it is in force.
+    await workers.note(event).catch(() => undefined);
+    log.info({ from, to, ...countChanges(differences), ended }, 'reloaded');
   }
 }
 

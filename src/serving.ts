@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ownPage } from './admin/own-pages.ts';
+import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
@@ -9,7 +10,7 @@ import type { Channel } from './stream/channel.ts';
 import { UpstreamGrant } from './upstream/grants.ts';
 
 /** A listener whose exchanges go through these parts. @throws SekishoError `tls-unusable` */
-export function createListener(parts: Parts, { name }: ListenerConfig): ForwardProxyListener {
+export function createListener(parts: Parts, name: string): ForwardProxyListener {
   const { metrics, log } = parts;
   // A reload may change what a listener takes and for how long, but neither remove it nor rename it.
   const config = () => parts.inForce.listeners.get(name) as ListenerConfig;
@@ -37,7 +38,7 @@ export function createListener(parts: Parts, { name }: ListenerConfig): ForwardP
       schemes: () => parts.inForce.identifier.schemes,
       run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
       ownPage: async (path, evidence) => {
-        const page = await ownPage(path, evidence, { ...parts.inForce, trail: parts.trail });
+        const page = await ownPage(path, evidence, { ...parts.inForce, memory: memoryOf(parts) });
         metrics.ownPage(name, page?.status ?? 404);
         return page;
       },
@@ -71,6 +72,16 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
     },
     { pool: parts.pool, exits: inForce.exits, connectMs, idleMs, meter },
   );
+}
+
+/** The exchanges of this process, and of the others. */
+function memoryOf({ recent, peers }: Parts): Memory {
+  return {
+    find(id) {
+      const lines = recent.find(id);
+      return lines.length > 0 ? lines : peers.find(id);
+    },
+  };
 }
 
 /** Tells gateways apart in Via fields without telling upstreams their names. */

@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
 const ROOT_FILES = [
+  'candidate.ts',
   'exchange.ts',
   'file-watch.ts',
   'gateway.ts',
@@ -41,8 +42,12 @@ const ROOT_FILES = [
   'ongoing.ts',
   'open-tunnels.ts',
   'parts.ts',
+  'primary.ts',
   'reload.ts',
   'serving.ts',
+  'version.ts',
+  'worker.ts',
+  'workers.ts',
 ];
 const JOINING_FOLDERS = ['admin', 'cli'];
 

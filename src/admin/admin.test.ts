@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { openAudit } from '../audit/audit.ts';
+import { openRecord } from '../../test/support/record.ts';
 import { RecentExchanges } from '../audit/recent.ts';
 import { AuditTrail } from '../audit/trail.ts';
 import { Secret } from '../core/secret.ts';
 import { type AdminParts, startAdmin } from './admin.ts';
 import { startHealth } from './health.ts';
-import { Metrics } from './metrics.ts';
+import { joinSnapshots, Metrics } from './metrics.ts';
 import type { WhyReport } from './why.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
@@ -27,7 +27,7 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
     checkpointFailed() {},
     checkpointCopyFailed() {},
   };
-  const writer = await openAudit({
+  const writer = await openRecord({
     dir,
     gateway: 'tokyo-1',
     policy: 'sha256:5e15',
@@ -41,7 +41,10 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
   const admin = await startAdmin(LOOPBACK, {
     token: new Secret('token', TOKEN),
     readiness: () => [],
-    metrics: new Metrics(),
+    metrics: {
+      contentType: new Metrics().contentType,
+      text: async () => joinSnapshots([await new Metrics().snapshot()]),
+    },
     trail: new AuditTrail(dir, new RecentExchanges(), Date.now),
     why: async (id) => (id === KNOWN ? ({ id, summary: 'Allowed.' } as WhyReport) : undefined),
     status: () => ({ gateway: 'tokyo-1' }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RecordedEnd } from '../audit/recorder.ts';
 import { DEFAULT_SETTINGS, deny } from '../core/decision.ts';
-import { Metrics } from './metrics.ts';
+import { joinSnapshots, Metrics } from './metrics.ts';
 
 const ALLOWED: RecordedEnd = {
   listener: 'egress',
@@ -19,7 +19,7 @@ const ALLOWED: RecordedEnd = {
 };
 
 async function samples(metrics: Metrics): Promise<string[]> {
-  const lines = (await metrics.text()).split('\n');
+  const lines = (await joinSnapshots([await metrics.snapshot()])).split('\n');
   return lines.filter((line) => /^sekisho_/.test(line) && !/ 0$/.test(line));
 }
 

@@ -1,6 +1,21 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client';
 import type { RecordedEnd } from '../audit/recorder.ts';
 import { Tally } from './tally.ts';
+
+/** All metrics of one process. */
+export type MetricSnapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** The text that Prometheus reads of several processes, their counts added up. */
+export function joinSnapshots(snapshots: readonly MetricSnapshot[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...snapshots]).metrics();
+}
 
 /** What the parts of the gateway report, and the text that Prometheus reads. */
 export class Metrics {
@@ -115,8 +130,8 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  snapshot(): Promise<MetricSnapshot> {
+    return this.#registry.getMetricsAsJSON();
   }
 
   exchangeEnded({ listener, principal, decision, outcome }: RecordedEnd): void {

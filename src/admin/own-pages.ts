@@ -1,4 +1,4 @@
-import type { AuditTrail } from '../audit/trail.ts';
+import { type Memory, parseEvents } from '../audit/trail.ts';
 import type { Evidence } from '../core/conversation.ts';
 import type { Principal } from '../core/principal.ts';
 import { REASONS } from '../core/reasons.ts';
@@ -13,7 +13,8 @@ export interface OwnPage {
 
 export interface OwnPagesParts {
   readonly identifier: Identifier;
-  readonly trail: Pick<AuditTrail, 'findRecent'>;
+  /** Of this gateway's exchanges: what any client may ask must not read the disk. */
+  readonly memory: Memory;
   readonly contact: string | undefined;
 }
 
@@ -46,13 +47,13 @@ function whoami(asker: Principal | undefined, { client }: Evidence): unknown {
 }
 
 /** Own exchanges only: whose they are is told by the principal, and where there was none, by the client's address. */
-function why(
+async function why(
   id: string,
   asker: Principal | undefined,
   { client }: Evidence,
-  { trail, contact }: OwnPagesParts,
-): OwnPage {
-  const events = trail.findRecent(id);
+  { memory, contact }: OwnPagesParts,
+): Promise<OwnPage> {
+  const events = parseEvents(await memory.find(id));
   const last = events.at(-1);
   const principal = asker?.name ?? null;
   const own =

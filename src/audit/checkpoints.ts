@@ -15,13 +15,20 @@ export interface CheckpointsMeter {
   checkpointCopyFailed(): void;
 }
 
+/** The processes that write segments, as one. */
+export interface SegmentWriters {
+  /** The segments that they have written to, each as it stands now in their memory. */
+  heads(): Promise<readonly CountedHead[]>;
+  /** These are no longer there, or need not be told of any more. */
+  forget(segments: readonly string[]): void;
+}
+
 export interface CheckpointsOptions {
   readonly dir: string;
   readonly everyMs: number;
   readonly copyTo: string | undefined;
   readonly statements: Statements;
-  /** The segments of this process, each as it stands now. */
-  readonly heads: () => readonly CountedHead[];
+  readonly writers: SegmentWriters;
   readonly log: AuditLog;
   readonly meter: CheckpointsMeter;
 }
@@ -30,15 +37,19 @@ export interface CheckpointsOptions {
 const LAST_COPIES_MS = 5_000;
 
 /**
- * Says at intervals, signed, how far every segment goes. This process's own are taken from memory, not from the disk:
- * what somebody else has written there since is nothing that the gateway vouches for.
+ * Says at intervals, signed, how far every segment goes. Those that are being written are taken from their writers' memory,
+ * not from the disk: what somebody else has written there since is nothing that the gateway vouches for.
  */
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #copies: CheckpointCopies | undefined;
   readonly #timer: NodeJS.Timeout;
-  /** What earlier processes left, until it was said once. */
-  #left: Promise<readonly Boundary[]> | undefined;
+  /** What processes that are gone left, until it was said once. */
+  #left: readonly Boundary[] | undefined;
+  #looksAgain = false;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #takenMs: number | undefined;
   #failing = false;
 
   constructor(options: CheckpointsOptions) {
@@ -52,25 +63,56 @@ export class Checkpoints {
     void this.take();
   }
 
-  /** Logs and counts its troubles itself; what is missing then is in the next. */
-  async take(): Promise<void> {
-    const { statements, heads, log, meter } = this.#options;
+  /** Milliseconds since the epoch of the newest one. */
+  get takenMs(): number | undefined {
+    return this.#takenMs;
+  }
+
+  /**
+   * Logs and counts its troubles itself; what is missing then is in the next. Whatever hangs gathers no attempts: all calls
+   * while one is under way, which may have looked before, share the next.
+   */
+  take(): Promise<void> {
+    if (this.#running === undefined) return this.#start();
+    this.#next ??= this.#running.then(() => this.#start());
+    return this.#next;
+  }
+
+  /** Takes one that looks again at what is on disk of processes that are gone. */
+  takeAgain(): Promise<void> {
+    this.#looksAgain = true;
+    return this.take();
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined;
+    this.#running = this.#take().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #take(): Promise<void> {
+    const { statements, writers, log, meter } = this.#options;
     try {
-      this.#left ??= this.#readLeft();
-      const left = await this.#left;
-      const changed = [...left, ...heads()].filter(
+      if (this.#looksAgain) this.#left = undefined;
+      this.#looksAgain = false;
+      const heads = await writers.heads();
+      this.#left ??= await this.#readLeft(heads);
+      const changed = [...this.#left, ...heads].filter(
         (head) => !isSame(head, statements.known(head.segment)),
       );
       if (changed.length > 0) {
         const copy = statements.append('checkpoint', changed);
+        this.#takenMs = Date.parse(copy.time);
         this.#copies?.add(copy);
       }
-      this.#left = Promise.resolve([]);
+      this.#left = [];
+      writers.forget(heads.filter(({ closed }) => closed).map(({ segment }) => segment));
       if (this.#failing) log.info({}, 'checkpoints are written again');
       this.#failing = false;
     } catch (error) {
       meter.checkpointFailed();
-      this.#left = undefined;
       if (!this.#failing) log.error({ err: error }, 'a checkpoint cannot be written');
       this.#failing = true;
     }
@@ -87,9 +129,9 @@ export class Checkpoints {
     ]);
   }
 
-  async #readLeft(): Promise<readonly Boundary[]> {
-    const { dir, statements, heads } = this.#options;
-    const own = new Set(heads().map(({ segment }) => segment));
+  async #readLeft(heads: readonly CountedHead[]): Promise<readonly Boundary[]> {
+    const { dir, statements } = this.#options;
+    const own = new Set(heads.map(({ segment }) => segment));
     const left: Boundary[] = [];
     for (const segment of await listSegments(dir)) {
       const name = basename(segment.path);

@@ -23,12 +23,18 @@ const CLIENTS = 1000;
 
 /** Bounds what callers without a principal can make the gateway write: a burst for each client, then a count. */
 export class RefusalFlood {
+  readonly #burst: number;
   #counts = new Map<string | null, Count>();
+
+  /** @param writers how many processes share the burst of a client */
+  constructor(writers: number) {
+    this.#burst = Math.ceil(BURST / writers);
+  }
 
   /** Whether this refusal is still to be written. */
   admit(client: Ip, now: number): boolean {
     const count = this.#countOf(clientKey(client));
-    if (count.admitted < BURST) {
+    if (count.admitted < this.#burst) {
       count.admitted++;
       return true;
     }

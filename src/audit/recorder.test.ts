@@ -69,6 +69,7 @@ function makeRecorder(settings: Partial<RecordSettings> = {}) {
         },
       },
       now: () => state.now,
+      writers: 1,
       elapsed: () => state.elapsed,
     },
     { ...SETTINGS, ...settings },

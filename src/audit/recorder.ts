@@ -32,20 +32,19 @@ export interface RecorderOptions {
   readonly now: () => number;
   /** Milliseconds of a clock that nobody sets. */
   readonly elapsed: () => number;
+  /** How many processes write the record of this gateway. */
+  readonly writers: number;
 }
 
 /** Suppressed refusals are summed up this long after the first refusal, and every client begins anew. */
 const FLOOD_WINDOW_MS = 60_000;
-
-/** A new policy may change everything for everybody; the policies themselves tell the rest. */
-const LISTED_DIFFERENCES = 100;
 
 /** Puts every exchange on record. */
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #ledger: Ledger;
   readonly #newId = makeIds();
-  readonly #flood = new RefusalFlood();
+  readonly #flood: RefusalFlood;
   readonly #listeners: ((event: AuditEvent) => void)[] = [];
   #floodWindow: NodeJS.Timeout | undefined;
   #settings: RecordSettings;
@@ -54,6 +53,7 @@ export class Recorder {
     const { gateway, recent, meter, now, elapsed } = options;
     this.#options = options;
     this.#settings = settings;
+    this.#flood = new RefusalFlood(options.writers);
     this.#ledger = {
       gateway,
       time: makeClock(now),
@@ -79,22 +79,9 @@ export class Recorder {
     return new ExchangeRecord(id, conversation, this.#settings, this.#ledger);
   }
 
-  /**
-   * Another policy came in force. Resolves once that is on record; a record that cannot be written is the writer's to tell,
-   * and does not undo it.
-   */
-  async reloaded(change: Omit<ReloadEvent, 'type' | 'time' | 'gateway' | 'count'>): Promise<void> {
-    const { gateway } = this.#options;
-    const { differences, ...rest } = change;
-    const line = eventLine({
-      type: 'reload',
-      time: this.#ledger.time(),
-      gateway,
-      ...rest,
-      count: differences.length,
-      differences: differences.slice(0, LISTED_DIFFERENCES),
-    });
-    await this.#write(line).catch(() => undefined);
+  /** Puts something on record that is no exchange. @throws Refusal `audit-unavailable` */
+  note(event: ReloadEvent): Promise<void> {
+    return this.#write(eventLine(event));
   }
 
   /** Calls with every event, once it is on record. */

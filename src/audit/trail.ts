@@ -1,6 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { AuditEvent, DecisionEvent, OutcomeEvent } from './event.ts';
-import type { RecentExchanges } from './recent.ts';
 import { listSegments, type SegmentName } from './segment-name.ts';
 import { lastLines, linesFrom, linesHolding, wholeLength } from './segment-reader.ts';
 
@@ -14,6 +13,12 @@ export interface TailRequest {
 }
 
 export type ExchangeEvents = (DecisionEvent | OutcomeEvent)[];
+
+/** The lines of exchanges that are still in somebody's memory. */
+export interface Memory {
+  /** Those of one exchange in the order in which they happened; empty when it is not known there. */
+  find(id: string): readonly string[] | Promise<readonly string[]>;
+}
 
 const POLL_MS = 200;
 /** How long after its end a segment may still receive the lines of a turn that began before. */
@@ -29,13 +34,13 @@ const DECIDED_WITHIN_MS = 60 * 60 * 1000;
  */
 export class AuditTrail {
   readonly #dir: string;
-  readonly #recent: RecentExchanges;
+  readonly #memory: Memory;
   readonly #now: () => number;
 
-  /** @param recent this process's own exchanges, which are looked at first */
-  constructor(dir: string, recent: RecentExchanges, now: () => number) {
+  /** @param memory looked at before the files; it also knows refusals that were not written */
+  constructor(dir: string, memory: Memory, now: () => number) {
     this.#dir = dir;
-    this.#recent = recent;
+    this.#memory = memory;
     this.#now = now;
   }
 
@@ -78,13 +83,8 @@ export class AuditTrail {
 
   /** The events of one exchange in the order in which they happened; empty when the record has none. */
   async find(id: string): Promise<ExchangeEvents> {
-    const remembered = this.findRecent(id);
+    const remembered = parseEvents(await this.#memory.find(id));
     return remembered.length > 0 ? remembered : parseEvents(await this.#search(id));
-  }
-
-  /** As `find`, in memory alone: what any client may ask must not read the disk. */
-  findRecent(id: string): ExchangeEvents {
-    return parseEvents(this.#recent.find(id));
   }
 
   /** From the id's time on: the decision stands near it, the outcome of a long tunnel days later. */
@@ -105,7 +105,7 @@ export class AuditTrail {
   }
 }
 
-function parseEvents(lines: readonly string[]): ExchangeEvents {
+export function parseEvents(lines: readonly string[]): ExchangeEvents {
   return lines.filter(isWhole).map((line) => JSON.parse(line) as DecisionEvent | OutcomeEvent);
 }
 

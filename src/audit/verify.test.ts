@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
-import { type AuditOptions, openAudit } from './audit.ts';
+import { openRecord, type RecordOptions } from '../../test/support/record.ts';
 import { chainLines } from './chain.ts';
 import { statementHash, statementLine } from './checkpoint.ts';
 import { segmentName } from './segment-name.ts';
@@ -40,9 +40,9 @@ function newDir(): string {
   return dir;
 }
 
-async function open(dir: string, given: Partial<AuditOptions> = {}) {
+async function open(dir: string, given: Partial<RecordOptions> = {}) {
   let now = NOON;
-  const writer = await openAudit({
+  const writer = await openRecord({
     dir: join(dir, 'audit'),
     gateway: 'tokyo-1',
     policy: 'sha256:5e15',
@@ -65,7 +65,7 @@ async function open(dir: string, given: Partial<AuditOptions> = {}) {
 }
 
 /** Runs a process's life: a segment with some lines, and a checkpoint at its beginning and its end. */
-async function live(dir: string, lines: number, given: Partial<AuditOptions> = {}): Promise<void> {
+async function live(dir: string, lines: number, given: Partial<RecordOptions> = {}): Promise<void> {
   const { writer, write } = await open(dir, given);
   await write(lines);
   await writer.close();

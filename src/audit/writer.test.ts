@@ -12,7 +12,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type AuditOptions, openAudit } from './audit.ts';
+import { openRecord, type RecordOptions } from '../../test/support/record.ts';
 import { createFile, type SegmentFile } from './segment.ts';
 import { segmentName } from './segment-name.ts';
 
@@ -31,11 +31,11 @@ function makeDir(t: TestContext): string {
   return dir;
 }
 
-async function open(t: TestContext, given: Partial<AuditOptions> = {}) {
+async function open(t: TestContext, given: Partial<RecordOptions> = {}) {
   const dir = join(makeDir(t), 'audit');
   const told: Told[] = [];
   const counted = { written: 0, lost: 0 };
-  const writer = await openAudit({
+  const writer = await openRecord({
     dir,
     gateway: 'tokyo-1',
     policy: 'sha256:5e15',

@@ -88,9 +88,9 @@ export class SegmentWriter implements AuditWriter {
     return [...this.#retired.values(), this.#segment.head];
   }
 
-  /** The segment is no longer there. */
-  forget(segment: string): void {
-    this.#retired.delete(segment);
+  /** They are no longer there, or need not be told of any more. The one that is being written is not forgotten. */
+  forget(segments: readonly string[]): void {
+    for (const segment of segments) this.#retired.delete(segment);
   }
 
   write(line: string): Promise<void> {

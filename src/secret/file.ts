@@ -8,8 +8,8 @@ const MAX_BYTES = 64 * 1024;
 /** A file with nothing but the secret; one newline at its end, which editors add, is dropped. */
 export const fileSource: SecretSource<'file'> = {
   describe: ({ path }) => `file ${basename(path)}`,
-  read({ path }) {
-    const bytes = readBounded(path);
+  read({ path }, { files }) {
+    const bytes = files?.read(path) ?? readSecretFile(path);
     try {
       const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
       return text.replace(/\r?\n$/, '');
@@ -20,7 +20,8 @@ export const fileSource: SecretSource<'file'> = {
   },
 };
 
-function readBounded(path: string): Buffer {
+/** @throws Fault when it cannot be read, or is too large for a secret */
+export function readSecretFile(path: string): Buffer {
   const buffer = Buffer.alloc(MAX_BYTES + 1);
   let length = 0;
   try {

@@ -1,8 +1,11 @@
 import type { SecretRef } from '../config/config.ts';
 import { Fault } from '../core/diagnostic.ts';
+import type { SecretFiles } from './secret-files.ts';
 
 export interface SecretSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default: what is on disk now. */
+  readonly files?: SecretFiles;
 }
 
 /** The reference that one kind of source takes. */

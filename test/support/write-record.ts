@@ -1,13 +1,13 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { openAudit } from '../../src/audit/audit.ts';
+import { openRecord } from './record.ts';
 
 /** Writes a record as fast as it can until it is killed. Arguments: the folder, a key, and where copies go. */
 const [dir = '', key = '', copyTo = ''] = process.argv.slice(2);
 const fail = (facts: object, message: string) => {
   throw new Error(`${message}: ${JSON.stringify(facts)}`);
 };
-const writer = await openAudit({
+const writer = await openRecord({
   dir,
   gateway: 'tokyo-1',
   policy: 'sha256:5e15',

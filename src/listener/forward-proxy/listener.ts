@@ -1,4 +1,10 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from 'node:net';
 import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
@@ -24,12 +30,24 @@ const LIMITS = {
   'too-many-from-client': 'perClient',
 } as const;
 
+/** Where a listener accepts clients. */
+export interface Listening {
+  /** With the port that the system picked. */
+  readonly bind: Bind;
+  readonly server: Server;
+  /** Accepts no more there. */
+  close(): void;
+}
+
+/** Connections that wait for being accepted, at each address. */
+const BACKLOG = 1024;
+
 /** Accepts clients on every address of a forward-proxy listener. */
 export class ForwardProxyListener {
   readonly #proxy: ProxyContext;
   readonly #events: ListenerEvents;
   readonly #tls: ServerTls | undefined;
-  readonly #servers: Server[] = [];
+  readonly #servers = new Set<Server>();
   readonly #connections: OpenConnections;
   readonly #drain: Drain = { begun: false, waiting: new Set() };
 
@@ -42,18 +60,29 @@ export class ForwardProxyListener {
     this.#tls = tls && new ServerTls(tls, (error) => events.fault(error));
   }
 
-  /** The bound addresses. @throws SekishoError `listen-failed` naming listener, address and remedy */
-  async start(): Promise<readonly Bind[]> {
-    for (const bind of this.#proxy.config.bind) this.#servers.push(await this.#listen(bind));
-    return this.#servers.map((server) => {
-      const { address, port } = server.address() as AddressInfo;
-      return { host: address, port };
-    });
+  /**
+   * Accepts clients on an address.
+   *
+   * @param at an address of this listener, or a socket that is bound to one already
+   * @throws SekishoError `listen-failed` naming listener, address and remedy
+   */
+  async listen(
+    bind: Bind,
+    at: ListenOptions = { host: bind.host, port: bind.port },
+  ): Promise<Listening> {
+    const server = await this.#listen(bind, at);
+    this.#servers.add(server);
+    const { address, port } = server.address() as AddressInfo;
+    const close = () => {
+      // Its connections stay, and are waited for by a drain.
+      server.close();
+    };
+    return { bind: { host: address, port }, server, close };
   }
 
   /** Stops accepting; connections end after the exchange that they are in. Resolves when all are gone. */
   async drain(limitMs: number): Promise<void> {
-    const closed = this.#servers.map((server) => new Promise((done) => server.close(done)));
+    const closed = [...this.#servers].map((server) => ended(server));
     this.#drain.begun = true;
     for (const channel of this.#drain.waiting) channel.abandon();
     const timer = setTimeout(() => this.#connections.destroyAll(), limitMs);
@@ -61,7 +90,7 @@ export class ForwardProxyListener {
     clearTimeout(timer);
   }
 
-  #listen(bind: Bind): Promise<Server> {
+  #listen(bind: Bind, at: ListenOptions): Promise<Server> {
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
       (socket) => this.#accept(socket),
@@ -71,7 +100,7 @@ export class ForwardProxyListener {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailed(name, bind, error)),
       );
-      server.listen({ host: bind.host, port: bind.port, backlog: 1024 }, () => {
+      server.listen({ ...at, backlog: BACKLOG }, () => {
         // What the system could not hand over ends nothing else: the next connection may fare better.
         server.on('error', () => this.#events.rejected('accept-failed'));
         resolve(server);
@@ -161,6 +190,13 @@ export class ForwardProxyListener {
     this.#events.rejected(rejection);
     socket.destroy();
   }
+}
+
+/** Resolves once a server accepts no more and its last connection is gone, also where it was closed before. */
+function ended(server: Server): Promise<void> {
+  return new Promise((done) => {
+    server.close(() => done());
+  });
 }
 
 function within(networks: readonly Cidr[], ip: Ip): boolean {

@@ -1,0 +1,75 @@
+import { join } from 'node:path';
+import type { MetricSnapshot } from './admin/metrics.ts';
+import type { SegmentWriters } from './audit/checkpoints.ts';
+import type { ReloadEvent } from './audit/event.ts';
+import type { Memory } from './audit/trail.ts';
+import type { Candidate } from './candidate.ts';
+import type { Bind, Config } from './config/config.ts';
+import type { Loaded } from './config/load.ts';
+import type { Environment } from './config/surroundings.ts';
+import type { Logger } from './log.ts';
+
+export interface PrimarySurroundings {
+  readonly env: Environment;
+  readonly log: Logger;
+  /** Loads the configuration again. Without it the gateway keeps what it started with. */
+  readonly loadAgain?: () => Loaded;
+}
+
+/** How one of the processes that serve is. */
+export interface WorkerState {
+  /** From 1 on. */
+  readonly number: number;
+  /** null: there is none at the moment. */
+  readonly pid: number | null;
+  readonly state: 'starting' | 'accepting' | 'draining' | 'backing-off';
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  /** How often it was replaced. */
+  readonly restarts: number;
+}
+
+/**
+ * What serves the exchanges of a gateway, as its primary sees it: this very process, or several others that act as one.
+ */
+export interface Workers extends SegmentWriters, Memory {
+  /**
+   * Accepts clients.
+   *
+   * @param own what the gateway listens on besides: nobody is to be led there
+   * @returns what each listener is bound to
+   * @throws SekishoError naming what cannot be had
+   */
+  start(own: readonly Bind[]): Promise<ReadonlyMap<string, readonly Bind[]>>;
+  states(): readonly WorkerState[];
+  /** Makes another configuration ready beside the one in force, everywhere. @throws SekishoError when one cannot */
+  prepare(candidate: Candidate): Promise<void>;
+  /** Puts what was prepared in force for all exchanges from now on. Gives the number of tunnels that this ended. */
+  swap(): Promise<number>;
+  /** Lets go of what was prepared. */
+  discard(): void;
+  /** Puts something on record that is no exchange. @throws Refusal `audit-unavailable` */
+  note(event: ReloadEvent): Promise<void>;
+  metrics(): Promise<readonly MetricSnapshot[]>;
+  /** Goes on in new files where logs beside the record were moved away. */
+  reopenLogs(): Promise<void>;
+  /** Stops accepting; exchanges may finish within a limit. Resolves when all are on record. */
+  drain(limitMs: number): Promise<void>;
+  /** Ends all that is left, and with it the record. */
+  close(): Promise<void>;
+}
+
+/** What one worker asks of the others. */
+export interface Peers {
+  /** How many workers there are, this one included. */
+  readonly count: number;
+  /** The lines of an exchange in the memory of the others. */
+  find(id: string): Promise<readonly string[]>;
+}
+
+/** A worker that is alone. */
+export const ALONE: Peers = { count: 1, find: async () => [] };
+
+export function auditDir({ gateway }: Config): string {
+  return join(gateway.dataDir, 'audit');
+}
