@@ -1,3 +1,4 @@
+import { Metrics } from './admin/metrics.ts';
 import type { AuditEvent } from './audit/event.ts';
 import type { Loaded } from './config/load.ts';
 import { putTogether } from './in-force.ts';
@@ -23,7 +24,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const { env, log } = surroundings;
   const inForce = putTogether(loaded, { env });
-  const worker = await Worker.open(inForce, { log, peers: ALONE });
-  const primary = await startPrimary(inForce, worker, surroundings);
+  const worker = await Worker.open(inForce, { log, peers: ALONE, number: 1 });
+  const primary = await startPrimary(inForce, worker, surroundings, new Metrics('primary'));
   return { ...primary, onAuditEvent: (listener) => worker.parts.recorder.onEvent(listener) };
 }

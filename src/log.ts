@@ -7,12 +7,17 @@ export type { Logger };
 /**
  * The gateway's own log, on standard error: JSON Lines, or short lines for a person on a terminal.
  *
+ * @param facts what every line says besides
+ *
  * It tells of the gateway (started, cannot write, recovered), never of single exchanges: those are in the audit.
  */
-export function createLogger(stream: Writable & { isTTY?: boolean }): Logger {
+export function createLogger(
+  stream: Writable & { isTTY?: boolean },
+  facts: object | null = null,
+): Logger {
   // Whoever read the log is gone: there is nobody left to tell, and no reason to stop guarding the network.
   stream.on('error', () => {});
-  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } };
+  const options = { base: facts, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level } };
   return pino(options, stream.isTTY === true ? prettyTo(stream) : stream);
 }
 

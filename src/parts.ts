@@ -18,17 +18,19 @@ const POOL_LIMITS = { perKey: 64, total: 2_048, idleMs: 4_000 };
 export interface PartsOptions {
   readonly log: Logger;
   readonly peers: Peers;
+  /** Of this worker, from 1 on. */
+  readonly number: number;
 }
 
 /** What serves exchanges is made of. Built once; `inForce` alone is replaced, by a reload. */
 export type Parts = Awaited<ReturnType<typeof buildParts>>;
 
 /** @throws SekishoError naming what cannot be had: the audit directory, a log */
-export async function buildParts(inForce: InForce, { log, peers }: PartsOptions) {
+export async function buildParts(inForce: InForce, { log, peers, number }: PartsOptions) {
   const { config, digest } = inForce.loaded;
   const { name, resolvers } = config.gateway;
   const { onFailure, also, durability } = config.audit;
-  const metrics = new Metrics();
+  const metrics = new Metrics(`worker-${number}`);
   const now = Date.now;
   const writer = await openSegments({
     dir: auditDir(config),

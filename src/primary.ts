@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Admin, type AdminParts, startAdmin } from './admin/admin.ts';
 import { type Readiness, startHealth } from './admin/health.ts';
-import { joinSnapshots, Metrics } from './admin/metrics.ts';
+import { joinSnapshots, type Metrics } from './admin/metrics.ts';
 import { keepToken } from './admin/token.ts';
 import { explainExchange } from './admin/why.ts';
 import { Custody } from './audit/custody.ts';
@@ -63,8 +63,9 @@ export async function startPrimary(
   inForce: InForce,
   workers: Workers,
   surroundings: PrimarySurroundings,
+  metrics: Metrics,
 ): Promise<Primary> {
-  const metrics = new Metrics();
+  metrics.watchWorkers(() => workers.states());
   const parts: Parts = {
     workers,
     surroundings,
@@ -93,7 +94,9 @@ async function startParts(parts: Parts): Promise<Primary> {
       ok: parts.state !== 'accepting' || workers.states().some(accepts),
     },
   ];
-  parts.custody = await openCustody(parts);
+  const custody = await openCustody(parts);
+  parts.custody = custody;
+  workers.onLost(() => void custody.writerLost());
   const admin = await openAdmin(parts, readiness);
   running.push(admin);
   const { health: healthBind } = config.gateway;

@@ -34,6 +34,7 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
       get config() {
         return config();
       },
+      places: parts.peers.places(name),
       via: viaPseudonym(parts.config.gateway.name),
       schemes: () => parts.inForce.identifier.schemes,
       run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),

@@ -56,13 +56,19 @@ export class Worker implements Workers {
 
   /** The gateway listens there: nobody is to be led there. */
   shun(own: readonly Bind[]): void {
-    this.parts.bound.push(...own.map(boundAddress));
+    for (const { ip, port } of own.map(boundAddress)) {
+      const known = this.parts.bound.some((bound) => bound.port === port && bound.ip.equals(ip));
+      if (!known) this.parts.bound.push({ ip, port });
+    }
   }
 
   states(): readonly WorkerState[] {
     const { pid } = process;
     return [{ number: 1, pid, state: this.#state, startedAt: this.#startedAt, restarts: 0 }];
   }
+
+  /** It goes with the primary. */
+  onLost(): void {}
 
   async prepare({ inForce }: Pick<Candidate, 'inForce'>): Promise<void> {
     this.#next = inForce;
@@ -103,7 +109,11 @@ export class Worker implements Workers {
   }
 
   async metrics(): Promise<readonly MetricSnapshot[]> {
-    return [await this.parts.metrics.snapshot()];
+    return [await this.snapshot()];
+  }
+
+  snapshot(): Promise<MetricSnapshot> {
+    return this.parts.metrics.snapshot();
   }
 
   async reopenLogs(): Promise<void> {

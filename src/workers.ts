@@ -7,6 +7,7 @@ import type { Candidate } from './candidate.ts';
 import type { Bind, Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import type { Environment } from './config/surroundings.ts';
+import { OwnPlaces, type Places } from './core/places.ts';
 import type { Logger } from './log.ts';
 
 export interface PrimarySurroundings {
@@ -42,6 +43,8 @@ export interface Workers extends SegmentWriters, Memory {
    */
   start(own: readonly Bind[]): Promise<ReadonlyMap<string, readonly Bind[]>>;
   states(): readonly WorkerState[];
+  /** Calls when a process is gone without having told where its segments end. */
+  onLost(listener: () => void): void;
   /** Makes another configuration ready beside the one in force, everywhere. @throws SekishoError when one cannot */
   prepare(candidate: Candidate): Promise<void>;
   /** Puts what was prepared in force for all exchanges from now on. Gives the number of tunnels that this ended. */
@@ -65,10 +68,12 @@ export interface Peers {
   readonly count: number;
   /** The lines of an exchange in the memory of the others. */
   find(id: string): Promise<readonly string[]>;
+  /** The places that a listener has for connections in all of them together. */
+  places(listener: string): Places;
 }
 
 /** A worker that is alone. */
-export const ALONE: Peers = { count: 1, find: async () => [] };
+export const ALONE: Peers = { count: 1, find: async () => [], places: () => new OwnPlaces() };
 
 export function auditDir({ gateway }: Config): string {
   return join(gateway.dataDir, 'audit');

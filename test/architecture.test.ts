@@ -49,7 +49,7 @@ const ROOT_FILES = [
   'worker.ts',
   'workers.ts',
 ];
-const JOINING_FOLDERS = ['admin', 'cli'];
+const JOINING_FOLDERS = ['admin', 'cli', 'processes'];
 
 /** No I/O, no clock, no chance. */
 const PURE = ['core', 'policy', 'wire'];

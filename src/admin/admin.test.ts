@@ -42,8 +42,8 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
     token: new Secret('token', TOKEN),
     readiness: () => [],
     metrics: {
-      contentType: new Metrics().contentType,
-      text: async () => joinSnapshots([await new Metrics().snapshot()]),
+      contentType: new Metrics('worker-1').contentType,
+      text: async () => joinSnapshots([await new Metrics('worker-1').snapshot()]),
     },
     trail: new AuditTrail(dir, new RecentExchanges(), Date.now),
     why: async (id) => (id === KNOWN ? ({ id, summary: 'Allowed.' } as WhyReport) : undefined),

@@ -24,7 +24,7 @@ async function samples(metrics: Metrics): Promise<string[]> {
 }
 
 test('exchanges are counted by what was decided, and by how they ended', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics('worker-1');
   metrics.exchangeEnded(ALLOWED);
   const { outcome } = ALLOWED;
   metrics.exchangeEnded({ ...ALLOWED, outcome: { ...outcome, error: 'upstream-reset' } });
@@ -46,7 +46,7 @@ test('exchanges are counted by what was decided, and by how they ended', async (
 });
 
 test('the instances of a template share one label', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics('worker-1');
   for (let i = 0; i < 1000; i++) {
     const principal = { name: `fn-${i}`, template: 'fn-{name}', method: 'header' } as const;
     metrics.exchangeEnded({ ...ALLOWED, principal });
@@ -56,7 +56,7 @@ test('the instances of a template share one label', async () => {
 });
 
 test('the audit record, connections, dials, DNS and policy are told', async () => {
-  const metrics = new Metrics();
+  const metrics = new Metrics('worker-1');
   metrics.linesWritten(3);
   metrics.linesLost(2);
   metrics.refusalSuppressed();

@@ -17,6 +17,12 @@ export function joinSnapshots(snapshots: readonly MetricSnapshot[]): Promise<str
   return AggregatorRegistry.aggregate([...snapshots]).metrics();
 }
 
+/** What two processes counted, added up; what they have now (gauges) is left out. */
+export function addCounts(a: MetricSnapshot, b: MetricSnapshot): Promise<MetricSnapshot> {
+  const counts = b.filter(({ type }) => String(type) !== 'gauge');
+  return AggregatorRegistry.aggregate([a, counts]).getMetricsAsJSON();
+}
+
 /** What the parts of the gateway report, and the text that Prometheus reads. */
 export class Metrics {
   readonly #registry = new Registry();
@@ -122,8 +128,9 @@ export class Metrics {
     ...this.#register,
   });
 
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry });
+  /** @param process tells the processes of a gateway apart where adding up makes no sense */
+  constructor(process: string) {
+    collectDefaultMetrics({ register: this.#registry, labels: { process } });
   }
 
   get contentType(): string {
@@ -209,6 +216,24 @@ export class Metrics {
     this.#policyLoaded.set(timeMs / 1000);
   }
 
+  /** Reads how the workers are whenever the metrics are read. */
+  watchWorkers(states: () => readonly WorkerCounts[]): void {
+    new Gauge({
+      name: 'sekisho_workers',
+      help: 'Worker processes by what they do.',
+      labelNames: ['state'],
+      ...this.#register,
+      collect() {
+        for (const state of WORKER_STATES) {
+          this.set({ state }, states().filter((worker) => worker.state === state).length);
+        }
+      },
+    });
+    this.#count('sekisho_worker_restarts_total', 'Workers that died and were replaced.', () =>
+      states().reduce((sum, { restarts }) => sum + restarts, 0),
+    );
+  }
+
   /** Reads the resolver's own counts whenever the metrics are read. */
   watchResolver(stats: () => ResolverCounts): void {
     this.#count('sekisho_dns_lookups_total', 'Names looked up in DNS.', () => stats().lookups);
@@ -235,6 +260,13 @@ export class Metrics {
       },
     });
   }
+}
+
+const WORKER_STATES = ['starting', 'accepting', 'draining', 'backing-off'];
+
+export interface WorkerCounts {
+  readonly state: string;
+  readonly restarts: number;
 }
 
 export interface ResolverCounts {

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { load } from '../config/load.ts';
-import { type Gateway, startGateway } from '../gateway.ts';
 import { createLogger } from '../log.ts';
+import type { Primary } from '../primary.ts';
+import { startSupervised } from '../processes/supervised.ts';
 
 export function runCommand(): Command {
   return new Command('run')
@@ -15,11 +16,11 @@ export function runCommand(): Command {
 }
 
 /** A gateway that stops in order on SIGTERM and SIGINT, and at once on the second. */
-export async function runGateway(file: string): Promise<Gateway> {
+export async function runGateway(file: string): Promise<Primary> {
   const log = createLogger(process.stderr);
   const { env } = process;
   const loadAgain = () => load(file, { env });
-  const gateway = await startGateway(loadAgain(), { env, log, loadAgain });
+  const gateway = await startSupervised(loadAgain(), { env, log, loadAgain });
   process.on('SIGHUP', () => {
     void gateway.reload();
     void gateway.reopenLogs();

@@ -3,14 +3,17 @@ import { z } from 'zod';
 import type { GatewayConfig } from './config.ts';
 import type { Merged } from './merge.ts';
 import { bind, parseResolver } from './networks.ts';
-import { choice, line, list, notYetText, parsed, says, section } from './shape.ts';
+import { choice, line, list, parsed, says, section } from './shape.ts';
 import { timer } from './units.ts';
 
-const workers = z.literal(['auto', 1], {
-  error: ({ input }) =>
-    typeof input === 'number'
-      ? notYetText(`workers: ${input}`)
-      : says('this is not a number of workers', 'write auto or 1'),
+const MOST_WORKERS = 256;
+const workersFault = says(
+  'this is not a number of workers',
+  `write auto, or a number from 1 to ${MOST_WORKERS}`,
+);
+
+const workers = z.union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)], {
+  error: workersFault,
 });
 
 export const gatewaySchema = section({

@@ -1,6 +1,7 @@
 import type { ListenerConfig } from '../../config/config.ts';
 import type { Conversation, Evidence, Outcome, RefusalNotice } from '../../core/conversation.ts';
 import type { Ip } from '../../core/ip.ts';
+import type { Places } from '../../core/places.ts';
 import type { Trouble } from '../../core/reasons.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Channel } from '../../stream/channel.ts';
@@ -10,6 +11,8 @@ import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './re
 /** What the listener needs of the gateway around it. */
 export interface ProxyContext {
   readonly config: ListenerConfig;
+  /** For its connections. */
+  readonly places: Places;
   /** This gateway in Via fields. */
   readonly via: string;
   /** What a 407 may offer. */

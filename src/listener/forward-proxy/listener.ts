@@ -1,10 +1,4 @@
-import {
-  type AddressInfo,
-  createServer,
-  type ListenOptions,
-  type Server,
-  type Socket,
-} from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
@@ -13,6 +7,7 @@ import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
+import { listenFailed } from './listen-failed.ts';
 import { OpenConnections } from './open-connections.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
 import type { Rejection } from './rejection.ts';
@@ -29,6 +24,11 @@ const LIMITS = {
   'too-many-connections': 'connections',
   'too-many-from-client': 'perClient',
 } as const;
+
+/** An address, or a socket that is bound to one already. */
+export type ListenAt =
+  | { readonly host: string; readonly port: number; readonly reusePort?: boolean }
+  | { readonly handle: object };
 
 /** Where a listener accepts clients. */
 export interface Listening {
@@ -55,20 +55,23 @@ export class ForwardProxyListener {
   constructor(proxy: ProxyContext, events: ListenerEvents) {
     this.#proxy = proxy;
     this.#events = events;
-    const { limits, tls } = proxy.config;
-    this.#connections = new OpenConnections(limits, (open) => events.connections(open));
+    const { tls } = proxy.config;
+    this.#connections = new OpenConnections({
+      limits: () => proxy.config.limits,
+      places: proxy.places,
+      onCount: (open) => events.connections(open),
+    });
     this.#tls = tls && new ServerTls(tls, (error) => events.fault(error));
   }
 
   /**
    * Accepts clients on an address.
    *
-   * @param at an address of this listener, or a socket that is bound to one already
    * @throws SekishoError `listen-failed` naming listener, address and remedy
    */
   async listen(
     bind: Bind,
-    at: ListenOptions = { host: bind.host, port: bind.port },
+    at: ListenAt = { host: bind.host, port: bind.port },
   ): Promise<Listening> {
     const server = await this.#listen(bind, at);
     this.#servers.add(server);
@@ -90,7 +93,7 @@ export class ForwardProxyListener {
     clearTimeout(timer);
   }
 
-  #listen(bind: Bind, at: ListenOptions): Promise<Server> {
+  #listen(bind: Bind, at: ListenAt): Promise<Server> {
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
       (socket) => this.#accept(socket),
@@ -100,7 +103,7 @@ export class ForwardProxyListener {
       server.once('error', (error: NodeJS.ErrnoException) =>
         reject(listenFailed(name, bind, error)),
       );
-      server.listen({ ...at, backlog: BACKLOG }, () => {
+      server.listen(at, BACKLOG, () => {
         // What the system could not hand over ends nothing else: the next connection may fare better.
         server.on('error', () => this.#events.rejected('accept-failed'));
         resolve(server);
@@ -114,22 +117,26 @@ export class ForwardProxyListener {
     if (peer === undefined) return this.#reject(socket, 'closed-before-a-byte');
     const { from } = this.#proxy.config;
     if (from !== undefined && !within(from, peer)) return this.#reject(socket, 'peer-not-allowed');
-    const crowded = !this.#connections.add(socket);
-    if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
-    this.#serve(socket, peer, crowded).catch((error: unknown) => {
+    const added = this.#connections.add(socket);
+    if (added === false && !this.#mayTell(socket))
+      return this.#reject(socket, 'too-many-connections');
+    this.#serve(socket, peer, added).catch((error: unknown) => {
       this.#events.fault(error);
       socket.destroy();
     });
   }
 
-  async #serve(socket: Socket, peer: Ip, crowded: boolean): Promise<void> {
+  async #serve(socket: Socket, peer: Ip, added: boolean | Promise<boolean>): Promise<void> {
     const { idleMs } = this.#proxy.config.timeouts;
     const accepted = new Channel(socket, idleMs);
+    const crowded = !(typeof added === 'boolean' ? added : await added);
+    if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
     const address = await this.#clientAddress(accepted, { ip: peer, port: socket.remotePort ?? 0 });
     if (address === undefined) return void socket.destroy();
     const client = { ...address, peer };
     if (crowded) return this.#turnAway({ ...client, channel: accepted }, 'too-many-connections');
-    if (!this.#connections.countClient(socket, address.ip)) {
+    const counted = this.#connections.countClient(socket, address.ip);
+    if (!(typeof counted === 'boolean' ? counted : await counted)) {
       return this.#turnAway({ ...client, channel: accepted }, 'too-many-from-client');
     }
     const channel = await this.#secure(accepted, idleMs);
@@ -201,23 +208,4 @@ function ended(server: Server): Promise<void> {
 
 function within(networks: readonly Cidr[], ip: Ip): boolean {
   return networks.some((network) => network.contains(ip));
-}
-
-const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process listens there: stop it, or bind another port',
-  EACCES:
-    'ports below 1024 need the right to bind them: run with CAP_NET_BIND_SERVICE, or bind a higher port',
-  EADDRNOTAVAIL: 'no interface of this host has that address: bind one of its own, or "0.0.0.0"',
-};
-
-function listenFailed(name: string, bind: Bind, error: NodeJS.ErrnoException): SekishoError {
-  const where = bind.host.includes(':')
-    ? `[${bind.host}]:${bind.port}`
-    : `${bind.host}:${bind.port}`;
-  const remedy = LISTEN_REMEDIES[error.code ?? ''] ?? error.message;
-  return new SekishoError(
-    'listen-failed',
-    `listener ${name} cannot listen on ${where}: ${remedy}`,
-    { cause: error },
-  );
 }

@@ -2,45 +2,42 @@ import type { Socket } from 'node:net';
 import type { ListenerConfig } from '../../config/config.ts';
 import { clientKey } from '../../core/client-key.ts';
 import type { Ip } from '../../core/ip.ts';
+import type { Places } from '../../core/places.ts';
 
 /** Connections beyond a limit that may be open to be told so; the rest is closed without a word. */
 const SET_APART = 64;
+/** The key of the places that all connections share. No client's key is empty. */
+const ALL = '';
+
+export interface OpenConnectionsOptions {
+  readonly limits: () => ListenerConfig['limits'];
+  readonly places: Places;
+  /** Told how many are open, whenever that changes. */
+  readonly onCount: (open: number) => void;
+}
 
 /** The open connections of a listener, held against its limits. Each is forgotten once it is closed. */
 export class OpenConnections {
-  readonly #limits: ListenerConfig['limits'];
-  readonly #onCount: (open: number) => void;
-  readonly #open = new Set<Socket>();
+  readonly #options: OpenConnectionsOptions;
+  /** With the keys of the places that each has. */
+  readonly #open = new Map<Socket, string[]>();
   readonly #apart = new Set<Socket>();
-  readonly #perClient = new Map<string, number>();
 
-  /** @param onCount told how many are open, whenever that changes */
-  constructor(limits: ListenerConfig['limits'], onCount: (open: number) => void) {
-    this.#limits = limits;
-    this.#onCount = onCount;
+  constructor(options: OpenConnectionsOptions) {
+    this.#options = options;
   }
 
   /** False when `limits.connections` is reached. */
-  add(socket: Socket): boolean {
-    if (this.#open.size >= this.#limits.connections) return false;
-    this.#open.add(socket);
-    this.#onCount(this.#open.size);
+  add(socket: Socket): boolean | Promise<boolean> {
+    this.#open.set(socket, []);
+    this.#options.onCount(this.#open.size);
     socket.once('close', () => this.#remove(socket));
-    return true;
+    return this.#take(socket, ALL, this.#options.limits().connections);
   }
 
   /** False when `limits.perClient` is reached. */
-  countClient(socket: Socket, ip: Ip): boolean {
-    const key = clientKey(ip);
-    const before = this.#perClient.get(key) ?? 0;
-    if (before >= this.#limits.perClient) return false;
-    this.#perClient.set(key, before + 1);
-    socket.once('close', () => {
-      const left = (this.#perClient.get(key) as number) - 1;
-      if (left > 0) this.#perClient.set(key, left);
-      else this.#perClient.delete(key);
-    });
-    return true;
+  countClient(socket: Socket, ip: Ip): boolean | Promise<boolean> {
+    return this.#take(socket, clientKey(ip), this.#options.limits().perClient);
   }
 
   /** Keeps a connection outside of the limits while it is told of them; false when too many are. */
@@ -54,10 +51,28 @@ export class OpenConnections {
   }
 
   destroyAll(): void {
-    for (const socket of [...this.#open, ...this.#apart]) socket.destroy();
+    for (const socket of [...this.#open.keys(), ...this.#apart]) socket.destroy();
+  }
+
+  #take(socket: Socket, key: string, limit: number): boolean | Promise<boolean> {
+    const taken = this.#options.places.take(key, limit);
+    if (typeof taken === 'boolean') return taken && this.#keep(socket, key);
+    return taken.then((granted) => granted && this.#keep(socket, key));
+  }
+
+  /** A connection that has closed in the meantime keeps nothing, and is none that a limit turned away. */
+  #keep(socket: Socket, key: string): true {
+    const keys = this.#open.get(socket);
+    if (keys === undefined) this.#options.places.leave(key);
+    else keys.push(key);
+    return true;
   }
 
   #remove(socket: Socket): void {
-    if (this.#open.delete(socket)) this.#onCount(this.#open.size);
+    const keys = this.#open.get(socket);
+    if (keys === undefined) return;
+    this.#open.delete(socket);
+    for (const key of keys) this.#options.places.leave(key);
+    this.#options.onCount(this.#open.size);
   }
 }

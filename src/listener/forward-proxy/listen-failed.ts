@@ -1,0 +1,22 @@
+import type { Bind } from '../../config/config.ts';
+import { SekishoError } from '../../core/errors.ts';
+
+const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there: stop it, or bind another port',
+  EACCES:
+    'ports below 1024 need the right to bind them: run with CAP_NET_BIND_SERVICE, or bind a higher port',
+  EADDRNOTAVAIL: 'no interface of this host has that address: bind one of its own, or "0.0.0.0"',
+};
+
+/** What keeps a listener from an address, and what would help. */
+export function listenFailed(name: string, bind: Bind, error: NodeJS.ErrnoException): SekishoError {
+  const where = bind.host.includes(':')
+    ? `[${bind.host}]:${bind.port}`
+    : `${bind.host}:${bind.port}`;
+  const remedy = LISTEN_REMEDIES[error.code ?? ''] ?? error.message;
+  return new SekishoError(
+    'listen-failed',
+    `listener ${name} cannot listen on ${where}: ${remedy}`,
+    { cause: error },
+  );
+}

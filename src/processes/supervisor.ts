@@ -1,0 +1,252 @@
+import { addCounts, type MetricSnapshot } from '../admin/metrics.ts';
+import { openSegments } from '../audit/audit.ts';
+import { eventLine, type ReloadEvent } from '../audit/event.ts';
+import type { CountedHead } from '../audit/segment.ts';
+import type { SegmentWriter } from '../audit/writer.ts';
+import type { Bundle, Candidate } from '../candidate.ts';
+import type { Bind, Config } from '../config/config.ts';
+import type { Logger } from '../log.ts';
+import { auditDir, type WorkerState, type Workers } from '../workers.ts';
+import type { Offer } from './calls.ts';
+import { LentPlaces } from './places.ts';
+import { checkFree } from './port-probe.ts';
+import type { PrimaryCalls } from './protocol.ts';
+import { Slot } from './slot.ts';
+import { Sockets } from './sockets.ts';
+
+export interface SupervisorOptions {
+  readonly count: number;
+  readonly candidate: Candidate;
+  readonly log: Logger;
+  readonly meter: { linesWritten(count: number): void; linesLost(count: number): void };
+}
+
+const PREPARE_LIMIT_MS = 120_000;
+const PULSE_CHECK_MS = 5_000;
+
+/** Worker processes that act as one. */
+export class Supervisor implements Workers {
+  readonly #options: SupervisorOptions;
+  readonly #config: Config;
+  /** For what the primary itself puts on record. */
+  readonly #writer: SegmentWriter;
+  readonly #slots: readonly Slot[];
+  readonly #sockets: Sockets;
+  readonly #places: LentPlaces;
+  readonly #pulse: NodeJS.Timeout;
+  /** Segments of workers that ended in order. */
+  readonly #ended: CountedHead[] = [];
+  /** What workers that are gone had counted. */
+  #departed: Promise<MetricSnapshot> = Promise.resolve([]);
+  #own: readonly Bind[] = [];
+  #bundle: Bundle;
+  #candidate: Candidate | undefined;
+  /** Pending while a reload is under way: no process is to start between its two halves. */
+  #reloading: PromiseWithResolvers<void> | undefined;
+  #onLost: () => void = () => undefined;
+
+  private constructor(options: SupervisorOptions, writer: SegmentWriter) {
+    const { count, candidate, log } = options;
+    this.#options = options;
+    this.#config = candidate.inForce.loaded.config;
+    this.#writer = writer;
+    this.#bundle = candidate.bundle;
+    this.#places = new LentPlaces(count);
+    this.#slots = Array.from({ length: count }, (_, i) => this.#slot(i + 1));
+    this.#sockets = new Sockets(this.#config.listeners, log);
+    this.#pulse = setInterval(() => {
+      for (const slot of this.#slots) slot.checkPulse();
+    }, PULSE_CHECK_MS).unref();
+  }
+
+  /** @throws SekishoError `audit-unavailable` */
+  static async open(options: SupervisorOptions): Promise<Supervisor> {
+    const { loaded } = options.candidate.inForce;
+    const { gateway, audit } = loaded.config;
+    const writer = await openSegments({
+      dir: auditDir(loaded.config),
+      gateway: gateway.name,
+      policy: loaded.digest,
+      durability: audit.durability,
+      now: Date.now,
+      log: options.log,
+      meter: options.meter,
+    });
+    return new Supervisor(options, writer);
+  }
+
+  async start(own: readonly Bind[]): Promise<ReadonlyMap<string, readonly Bind[]>> {
+    this.#own = own;
+    for (const { name, bind } of this.#config.listeners) {
+      for (const one of bind) await checkFree(name, one);
+    }
+    const [first, ...others] = this.#slots as [Slot, ...Slot[]];
+    // The first finds the ports where the system picks them.
+    await first.start();
+    await Promise.all(others.map((slot) => slot.start()));
+    return this.#sockets.bound();
+  }
+
+  states(): readonly WorkerState[] {
+    return this.#slots.map(({ state }) => state);
+  }
+
+  onLost(listener: () => void): void {
+    this.#onLost = listener;
+  }
+
+  async prepare(candidate: Candidate): Promise<void> {
+    this.#reloading = Promise.withResolvers();
+    await Promise.all(this.#slots.map(({ settled }) => settled));
+    await Promise.all(
+      this.#present().map((slot) => slot.call('prepare', candidate.bundle, PREPARE_LIMIT_MS)),
+    );
+    this.#candidate = candidate;
+  }
+
+  async swap(): Promise<number> {
+    const { bundle, inForce } = this.#candidate as Candidate;
+    // A worker that is gone by now comes back with this.
+    this.#bundle = bundle;
+    this.#writer.adopt(inForce.loaded.digest);
+    const ended = await Promise.all(this.#present().map((slot) => this.#swapOne(slot)));
+    this.#endReload();
+    return ended.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** One that does not answer may decide by what is no longer in force: it is ended. */
+  async #swapOne(slot: Slot): Promise<number> {
+    try {
+      return await slot.call('swap', undefined);
+    } catch (error) {
+      this.#options.log.error(
+        { worker: slot.number, err: error },
+        'a worker cannot take the new policy: it is ended',
+      );
+      slot.kill();
+      return 0;
+    }
+  }
+
+  discard(): void {
+    for (const slot of this.#present()) this.#tell(slot, 'discard', undefined);
+    this.#endReload();
+  }
+
+  #endReload(): void {
+    this.#candidate = undefined;
+    this.#reloading?.resolve();
+    this.#reloading = undefined;
+  }
+
+  async note(event: ReloadEvent): Promise<void> {
+    await this.#writer.write(eventLine(event));
+  }
+
+  async heads(): Promise<readonly CountedHead[]> {
+    const heads = await this.#ofAll((slot) => slot.call('heads', undefined));
+    return [...this.#writer.heads, ...this.#ended, ...heads.flat()];
+  }
+
+  forget(segments: readonly string[]): void {
+    this.#writer.forget(segments);
+    for (const slot of this.#present()) this.#tell(slot, 'forget', segments);
+  }
+
+  async find(id: string): Promise<readonly string[]> {
+    return (await this.#ofAll((slot) => slot.call('find', id))).flat();
+  }
+
+  async metrics(): Promise<readonly MetricSnapshot[]> {
+    const now = await Promise.all(
+      this.#slots.map((slot) => slot.call('metrics', undefined).catch(() => slot.snapshot)),
+    );
+    return [await this.#departed, ...now];
+  }
+
+  async reopenLogs(): Promise<void> {
+    await this.#ofAll((slot) => slot.call('reopenLogs', undefined));
+  }
+
+  async drain(limitMs: number): Promise<void> {
+    this.#reloading?.resolve();
+    await Promise.all(this.#slots.map((slot) => this.#orTell(slot, slot.drain(limitMs))));
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#pulse);
+    await Promise.all(
+      this.#slots.map((slot) =>
+        this.#orTell(
+          slot,
+          slot.close().then((heads) => void this.#ended.push(...heads)),
+        ),
+      ),
+    );
+    this.#sockets.close();
+    await this.#writer.close();
+  }
+
+  #present(): readonly Slot[] {
+    return this.#slots.filter(({ accepts }) => accepts);
+  }
+
+  /** What those answer that do; the others are told of where they fail. */
+  async #ofAll<T>(ask: (slot: Slot) => Promise<T>): Promise<T[]> {
+    const answers = await Promise.all(
+      this.#present().map((slot) => ask(slot).catch((error: unknown) => this.#tellOf(slot, error))),
+    );
+    return answers.filter((answer) => answer !== undefined) as T[];
+  }
+
+  #tell(
+    slot: Slot,
+    name: 'discard' | 'forget',
+    argument: never | undefined | readonly string[],
+  ): void {
+    slot.call(name, argument as never).catch((error: unknown) => this.#tellOf(slot, error));
+  }
+
+  async #orTell(slot: Slot, work: Promise<void>): Promise<void> {
+    await work.catch((error: unknown) => this.#tellOf(slot, error));
+  }
+
+  /** That it is gone is told where it is noticed. */
+  #tellOf(slot: Slot, error: unknown): undefined {
+    if ((error as { code?: string }).code === 'process-gone') return;
+    this.#options.log.error({ worker: slot.number, err: error }, 'a worker does not answer');
+  }
+
+  #slot(number: number): Slot {
+    const { log, count } = this.#options;
+    const offer: Omit<Offer<PrimaryCalls>, 'pulse'> = {
+      find: async (id) => {
+        const others = this.#present().filter((slot) => slot.number !== number);
+        const found = await Promise.all(
+          others.map((slot) => slot.call('find', id).catch(() => [])),
+        );
+        return found.flat();
+      },
+      takePlace: (order) => this.#places.take(number, order),
+      leavePlace: (order) => this.#places.leave(number, order),
+    };
+    return new Slot({
+      number,
+      log,
+      offer,
+      order: () => ({ number, count, bundle: this.#bundle, own: this.#own }),
+      mayStart: async () => this.#reloading?.promise,
+      listen: (slot) => this.#sockets.serveBy(slot),
+      lost: (slot) => this.#lost(slot),
+    });
+  }
+
+  #lost(slot: Slot): void {
+    this.#places.forget(slot.number);
+    const { snapshot } = slot;
+    slot.snapshot = [];
+    this.#departed = this.#departed.then((before) => addCounts(before, snapshot));
+    this.#sockets.takeOver(slot, this.#present());
+    this.#onLost();
+  }
+}

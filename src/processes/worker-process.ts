@@ -1,0 +1,122 @@
+import type { SendHandle } from 'node:child_process';
+import type { Server } from 'node:net';
+import { unbundle } from '../candidate.ts';
+import type { Bind } from '../config/config.ts';
+import type { Listening } from '../listener/forward-proxy/listener.ts';
+import type { Logger } from '../log.ts';
+import { Worker } from '../worker.ts';
+import type { Peers } from '../workers.ts';
+import { Calls, Handed, type Offer } from './calls.ts';
+import { SharedPlaces } from './places.ts';
+import type { ListenOrder, Order, PrimaryCalls, WorkerCalls } from './protocol.ts';
+
+const PULSE_MS = 1_000;
+const END_LIMIT_MS = 15_000;
+
+/** The worker in a process of its own, as its primary calls it. */
+export class WorkerProcess {
+  readonly #process: NodeJS.Process;
+  readonly #log: Logger;
+  readonly #listening = new Map<string, Listening>();
+  #worker: Worker | undefined;
+  #primary: Calls<PrimaryCalls, WorkerCalls> | undefined;
+  #pulse: NodeJS.Timeout | undefined;
+
+  constructor(own: NodeJS.Process, log: Logger) {
+    this.#process = own;
+    this.#log = log;
+  }
+
+  serve(): void {
+    const worker = () => this.#present();
+    const offer: Offer<WorkerCalls> = {
+      open: (order) => this.#open(order),
+      listen: (order, handle) => this.#listen(order, handle),
+      unlisten: (socket) => this.#unlisten(socket),
+      prepare: async (bundle) => {
+        await worker().prepare({ inForce: unbundle(bundle, this.#process.env) });
+      },
+      swap: () => worker().swap(),
+      discard: () => worker().discard(),
+      heads: () => worker().heads(),
+      forget: (segments) => worker().forget(segments),
+      find: (id) => worker().find(id),
+      metrics: async () => worker().snapshot(),
+      reopenLogs: () => worker().reopenLogs(),
+      drain: (limitMs) => worker().drain(limitMs),
+      close: () => this.#close(),
+    };
+    this.#primary = new Calls<PrimaryCalls, WorkerCalls>(this.#process, offer);
+    this.#process.on('disconnect', () => this.#end());
+  }
+
+  async #open({ number, count, bundle, own }: Order): Promise<void> {
+    const inForce = unbundle(bundle, this.#process.env);
+    this.#worker = await Worker.open(inForce, {
+      log: this.#log,
+      peers: this.#peers(count),
+      number,
+    });
+    this.#worker.shun(own);
+    this.#pulse = setInterval(() => void this.#beat(), PULSE_MS);
+  }
+
+  async #beat(): Promise<void> {
+    const snapshot = await this.#present().snapshot();
+    // Nobody to tell: `disconnect` says so.
+    await this.#primary?.call('pulse', snapshot, undefined).catch(() => undefined);
+  }
+
+  async #listen({ listener, bind, socket }: ListenOrder, handle: SendHandle | undefined) {
+    const { host, port } = bind;
+    const at = handle === undefined ? { host, port, reusePort: true } : { handle };
+    const listening = await this.#present().listener(listener).listen(bind, at);
+    this.#listening.set(socket, listening);
+    this.#present().shun([listening.bind]);
+    return new Handed<Bind>(listening.bind, handleOf(listening.server));
+  }
+
+  #unlisten(socket: string): void {
+    this.#listening.get(socket)?.close();
+    this.#listening.delete(socket);
+  }
+
+  /** Without its primary a worker would know of no reload, and nobody would end it. What it did is put on record. */
+  #end(): void {
+    const exit = () => this.#process.exit(1);
+    setTimeout(exit, END_LIMIT_MS);
+    this.#close().then(exit, exit);
+  }
+
+  async #close() {
+    clearInterval(this.#pulse);
+    await this.#worker?.close();
+    return (await this.#worker?.heads()) ?? [];
+  }
+
+  #peers(count: number): Peers {
+    const primary = this.#primary as Calls<PrimaryCalls, WorkerCalls>;
+    return {
+      count,
+      find: (id) => primary.call('find', id, FIND_LIMIT_MS).catch(() => []),
+      places: (listener) =>
+        new SharedPlaces(listener, count, {
+          take: (order) => primary.call('takePlace', order, undefined),
+          leave: (order) =>
+            void primary.call('leavePlace', order, undefined).catch(() => undefined),
+        }),
+    };
+  }
+
+  #present(): Worker {
+    if (this.#worker === undefined) throw new TypeError('the worker was not opened');
+    return this.#worker;
+  }
+}
+
+const FIND_LIMIT_MS = 2_000;
+
+/** The socket under a server: sent as a server, it would be accepted from at the other end too. */
+function handleOf(server: Server): SendHandle {
+  return (server as unknown as { readonly _handle: SendHandle })._handle;
+}
