@@ -64,7 +64,9 @@ export class Worker implements Workers {
 
   states(): readonly WorkerState[] {
     const { pid } = process;
-    return [{ number: 1, pid, state: this.#state, startedAt: this.#startedAt, restarts: 0 }];
+    const connections = this.parts.metrics.openConnections;
+    const [state, startedAt] = [this.#state, this.#startedAt];
+    return [{ number: 1, pid, state, startedAt, restarts: 0, connections }];
   }
 
   /** It goes with the primary. */

@@ -28,6 +28,8 @@ export interface WorkerState {
   readonly startedAt: string;
   /** How often it was replaced. */
   readonly restarts: number;
+  /** Of clients, a second ago at most. */
+  readonly connections: number;
 }
 
 /**

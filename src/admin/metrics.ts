@@ -93,6 +93,7 @@ export class Metrics {
     labelNames: ['listener'],
     ...this.#register,
   });
+  readonly #open = new Map<string, number>();
   readonly #rejections = new Counter({
     name: 'sekisho_connections_rejected_total',
     help: 'Connections closed before any request of theirs could be recorded.',
@@ -191,7 +192,13 @@ export class Metrics {
   }
 
   connections(listener: string, open: number): void {
+    this.#open.set(listener, open);
     this.#connections.set({ listener }, open);
+  }
+
+  /** Of all listeners. */
+  get openConnections(): number {
+    return [...this.#open.values()].reduce((sum, open) => sum + open, 0);
   }
 
   rejected(listener: string, rejection: string): void {

@@ -31,7 +31,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['§ingress: {}', refuses('ingress')],
     ['§ranges: {}', refuses('ranges')],
     ['§stores: {}', refuses('stores')],
-    ['gateway: { workers: §4 }', refuses('workers: 4')],
     ['listeners: { l: { type: §mysql, bind: "127.0.0.1:1" } }', refuses('mysql')],
     [identify('{ §awsIam: { role: r } }'), refuses('awsIam')],
     [
@@ -98,6 +97,10 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'this is no workable limit for a request head; write 1KiB to 1MiB',
     ],
     [listener('limits: { perClient: §0 }'), 'this limit would let nothing in; write 1 or more'],
+    [
+      'gateway: { workers: §0 }',
+      'this is not a number of workers; write auto, or a number from 1 to 256',
+    ],
     ['audit: { keep: §0d }', 'this would keep no record at all; write how long to keep them: 400d'],
     [
       'audit: { checkpoint: { every: §500ms, key: { file: k } } }',

@@ -12,9 +12,16 @@ const workersFault = says(
   `write auto, or a number from 1 to ${MOST_WORKERS}`,
 );
 
-const workers = z.union([z.literal('auto'), z.int().min(1).max(MOST_WORKERS)], {
-  error: workersFault,
-});
+const workers = z.union(
+  [
+    z.literal('auto'),
+    z
+      .int({ error: workersFault })
+      .min(1, { error: workersFault })
+      .max(MOST_WORKERS, { error: workersFault }),
+  ],
+  { error: workersFault },
+);
 
 export const gatewaySchema = section({
   name: line.optional().meta({ description: 'Default: the host name.' }),

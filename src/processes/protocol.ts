@@ -22,6 +22,12 @@ export interface ListenOrder {
   readonly socket: string;
 }
 
+export interface Pulse {
+  readonly metrics: MetricSnapshot;
+  /** Connections of clients. */
+  readonly connections: number;
+}
+
 export interface PlaceOrder {
   readonly listener: string;
   readonly key: string;
@@ -50,7 +56,7 @@ export interface WorkerCalls {
 /** What a worker asks of the primary. */
 export interface PrimaryCalls {
   /** It is alive, and this is what it has counted. */
-  pulse(snapshot: MetricSnapshot): void;
+  pulse(pulse: Pulse): void;
   /** The lines of an exchange in the memory of the other workers. */
   find(id: string): readonly string[];
   takePlace(order: PlaceOrder): boolean;

@@ -1,7 +1,6 @@
 import { type ChildProcess, fork, type SendHandle } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { MetricSnapshot } from '../admin/metrics.ts';
 import type { CountedHead } from '../audit/segment.ts';
 import type { Bind } from '../config/config.ts';
 import { SekishoError } from '../core/errors.ts';
@@ -9,7 +8,7 @@ import type { Logger } from '../log.ts';
 import type { WorkerState } from '../workers.ts';
 import { Backoff } from './backoff.ts';
 import { type ArgumentOf, Calls, Handed, type Offer, type ResultOf } from './calls.ts';
-import type { ListenOrder, Order, PrimaryCalls, WorkerCalls } from './protocol.ts';
+import type { ListenOrder, Order, PrimaryCalls, Pulse, WorkerCalls } from './protocol.ts';
 
 /** A worker process that is there. */
 interface Running {
@@ -43,6 +42,8 @@ const CLOSE_LIMIT_MS = 20_000;
 /** A worker that has not been heard of for so long hangs: nobody knows what it still does. */
 const SILENCE_LIMIT_MS = 30_000;
 
+const SILENT: Pulse = { metrics: [], connections: 0 };
+
 /** One of the places for a worker: when its process dies, another one follows, ever later when that goes on. */
 export class Slot {
   readonly #options: SlotOptions;
@@ -54,8 +55,8 @@ export class Slot {
   #ending = false;
   #retry: NodeJS.Timeout | undefined;
   #settled: Promise<void> = Promise.resolve();
-  /** What it counted, as far as it was heard. */
-  snapshot: MetricSnapshot = [];
+  /** What was last heard of it. */
+  pulse: Pulse = SILENT;
 
   constructor(options: SlotOptions) {
     this.#options = options;
@@ -69,7 +70,8 @@ export class Slot {
     const { number } = this;
     const pid = this.#running?.child.pid ?? null;
     const startedAt = this.#startedAt.toISOString();
-    return { number, pid, state: this.#state, startedAt, restarts: Math.max(0, this.#restarts) };
+    const [state, restarts] = [this.#state, Math.max(0, this.#restarts)];
+    return { number, pid, state, startedAt, restarts, connections: this.pulse.connections };
   }
 
   get accepts(): boolean {
@@ -123,9 +125,9 @@ export class Slot {
       heardMs: performance.now(),
       calls: new Calls<WorkerCalls, PrimaryCalls>(child, {
         ...offer,
-        pulse: (snapshot) => {
+        pulse: (pulse) => {
           running.heardMs = performance.now();
-          this.snapshot = snapshot;
+          this.pulse = pulse;
         },
       }),
     };
@@ -211,6 +213,7 @@ export class Slot {
       'a worker is gone: another follows',
     );
     lost(this);
+    this.pulse = SILENT;
     this.#restartIn(delayMs);
   }
 

@@ -159,7 +159,7 @@ export class Supervisor implements Workers {
 
   async metrics(): Promise<readonly MetricSnapshot[]> {
     const now = await Promise.all(
-      this.#slots.map((slot) => slot.call('metrics', undefined).catch(() => slot.snapshot)),
+      this.#slots.map((slot) => slot.call('metrics', undefined).catch(() => slot.pulse.metrics)),
     );
     return [await this.#departed, ...now];
   }
@@ -243,9 +243,8 @@ export class Supervisor implements Workers {
 
   #lost(slot: Slot): void {
     this.#places.forget(slot.number);
-    const { snapshot } = slot;
-    slot.snapshot = [];
-    this.#departed = this.#departed.then((before) => addCounts(before, snapshot));
+    const { metrics } = slot.pulse;
+    this.#departed = this.#departed.then((before) => addCounts(before, metrics));
     this.#sockets.takeOver(slot, this.#present());
     this.#onLost();
   }

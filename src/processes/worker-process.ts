@@ -62,9 +62,11 @@ export class WorkerProcess {
   }
 
   async #beat(): Promise<void> {
-    const snapshot = await this.#present().snapshot();
+    const worker = this.#present();
+    const metrics = await worker.snapshot();
+    const pulse = { metrics, connections: worker.parts.metrics.openConnections };
     // Nobody to tell: `disconnect` says so.
-    await this.#primary?.call('pulse', snapshot, undefined).catch(() => undefined);
+    await this.#primary?.call('pulse', pulse, undefined).catch(() => undefined);
   }
 
   async #listen({ listener, bind, socket }: ListenOrder, handle: SendHandle | undefined) {

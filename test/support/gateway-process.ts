@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { authorization, readToken } from '../../src/admin/token.ts';
+import type { WorkerState } from '../../src/workers.ts';
+import { ROOT } from './sources.ts';
+
+export interface StatusReport {
+  readonly state: string;
+  readonly policy: string;
+  readonly workers: readonly WorkerState[];
+}
+
+/** `sekisho run` as a person starts it: a primary with its workers, on ports of its own. */
+export interface GatewayProcess {
+  /** Of the first listener. */
+  readonly port: number;
+  readonly dir: string;
+  readonly file: string;
+  readonly child: ChildProcess;
+  /** Code and signal, once it is gone. */
+  readonly exited: Promise<readonly [number | null, NodeJS.Signals | null]>;
+  /** The lines of its log so far. */
+  readonly log: readonly string[];
+  /** A line of the log that fits: one that is there, or the next one. */
+  logged(fits: RegExp, from?: number): Promise<string>;
+  status(): Promise<StatusReport>;
+  /** Asks for the status until it fits. */
+  until(fits: (status: StatusReport) => boolean): Promise<StatusReport>;
+  metrics(): Promise<string>;
+}
+
+const ASK_AGAIN_MS = 20;
+
+/**
+ * Starts a gateway that ends with the test.
+ *
+ * @param yaml all but `version` and `admin`, which are supplied
+ */
+export async function startGatewayProcess(
+  t: TestContext,
+  yaml: string,
+  options: { env?: NodeJS.ProcessEnv; files?: Record<string, string> } = {},
+): Promise<GatewayProcess> {
+  const dir = await mkdtemp(join(tmpdir(), 'sekisho-process-'));
+  const file = join(dir, 'sekisho.yaml');
+  await writeFile(file, `version: 1\nadmin: { bind: "127.0.0.1:0" }\n${yaml}`);
+  for (const [name, text] of Object.entries(options.files ?? {}))
+    await writeFile(join(dir, name), text);
+  // A group of its own, so that all of it can be killed, and is.
+  const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), 'run', '-c', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...options.env },
+    detached: true,
+  });
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  t.after(async () => {
+    killGroup(child);
+    await exited;
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  });
+  const { log, logged } = readLog(child);
+  const ended = exited.then(([code, signal]) => {
+    throw new Error(
+      `the gateway ended (${code ?? signal}) before it was ready:\n${log.join('\n')}`,
+    );
+  });
+  const ready = await Promise.race([logged(/"msg":"ready"/), ended]);
+  const listening = await logged(/"msg":"listening"/);
+  const [port, admin] = [portIn(listening), portIn(ready)];
+  const get = async (path: string) => {
+    const token = await readToken(join(dir, 'var'));
+    const headers = { authorization: authorization(token) };
+    return fetch(`http://127.0.0.1:${admin}${path}`, { headers });
+  };
+  const status = async () => (await (await get('/v1/status')).json()) as StatusReport;
+  return {
+    port,
+    dir,
+    file,
+    child,
+    exited,
+    log,
+    logged,
+    status,
+    async until(fits) {
+      for (;;) {
+        const now = await status();
+        if (fits(now)) return now;
+        await wait(ASK_AGAIN_MS);
+      }
+    },
+    metrics: async () => (await get('/metrics')).text(),
+  };
+}
+
+/** Kills the primary and its workers at once. */
+export function killGroup(child: ChildProcess): void {
+  try {
+    process.kill(-(child.pid as number), 'SIGKILL');
+  } catch (error) {
+    // All of it is gone.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function portIn(line: string): number {
+  return Number(/127\.0\.0\.1:(\d+)"/.exec(line)?.[1]);
+}
+
+function readLog(child: ChildProcess) {
+  const log: string[] = [];
+  const waiting = new Set<() => void>();
+  if (child.stderr === null) throw new TypeError('the log is not piped');
+  createInterface(child.stderr).on('line', (line) => {
+    log.push(line);
+    for (const look of waiting) look();
+  });
+  const logged = (fits: RegExp, from = 0) =>
+    new Promise<string>((resolve) => {
+      const look = () => {
+        const line = log.slice(from).find((text) => fits.test(text));
+        if (line === undefined) return;
+        waiting.delete(look);
+        resolve(line);
+      };
+      waiting.add(look);
+      look();
+    });
+  return { log, logged };
+}
