@@ -50,6 +50,8 @@ interface Parts {
   /** In the order in which they were started. */
   readonly running: { close(): Promise<void> }[];
   custody: Custody | undefined;
+  /** What is listened on. */
+  readonly bound: { admin?: Bind; listeners: ReadonlyMap<string, readonly Bind[]> };
   state: 'starting' | 'accepting' | 'draining';
 }
 
@@ -73,6 +75,7 @@ export async function startPrimary(
     reloads: new Reloads(inForce, { workers, metrics, ...surroundings }),
     running: [],
     custody: undefined,
+    bound: { listeners: new Map() },
     state: 'starting',
   };
   try {
@@ -99,12 +102,14 @@ async function startParts(parts: Parts): Promise<Primary> {
   workers.onLost(() => void custody.writerLost());
   const admin = await openAdmin(parts, readiness);
   running.push(admin);
+  parts.bound.admin = admin.bind;
   const { health: healthBind } = config.gateway;
   const health = healthBind && (await startHealth(healthBind, readiness));
   if (health !== undefined) running.push(health);
 
   const own = [admin.bind, ...(health === undefined ? [] : [health.bind])];
   const listeners = await workers.start(own);
+  parts.bound.listeners = listeners;
   for (const [listener, binds] of listeners)
     log.info({ listener, addresses: binds.map(bindText) }, 'listening');
   parts.state = 'accepting';
@@ -165,10 +170,23 @@ function adminParts(parts: Parts, readiness: Readiness, token: Secret): AdminPar
       version: VERSION,
       state: parts.state,
       policy: reloads.inForce.loaded.digest,
+      policyLoadedAt: reloads.loadedAt.toISOString(),
       startedAt,
       workers: workers.states(),
+      ...whereabouts(parts),
     }),
     log: surroundings.log,
+  };
+}
+
+function whereabouts({ bound, custody }: Parts) {
+  const checkpointedMs = custody?.checkpointedMs;
+  return {
+    listeners: Object.fromEntries(
+      [...bound.listeners].map(([name, at]) => [name, at.map(bindText)]),
+    ),
+    admin: bound.admin === undefined ? '' : bindText(bound.admin),
+    checkpointedAt: checkpointedMs === undefined ? null : new Date(checkpointedMs).toISOString(),
   };
 }
 

@@ -92,6 +92,8 @@ const LISTED_DIFFERENCES = 100;
 export class Reloads {
   /** What the primary explains by, and what its workers decide by. */
   inForce: InForce;
+  /** When that was loaded. */
+  loadedAt = new Date();
   readonly #options: ReloadsOptions;
   #running: Promise<boolean> | undefined;
   #waiting: Promise<boolean> | undefined;
@@ -144,6 +146,7 @@ export class Reloads {
     const from = this.inForce.loaded.digest;
     const { digest: to, config } = next.loaded;
     this.inForce = next;
+    this.loadedAt = new Date();
     metrics.policyLoaded(to, Date.now());
     const ended = await workers.swap();
     const event: ReloadEvent = {

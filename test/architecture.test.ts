@@ -42,6 +42,7 @@ const ROOT_FILES = [
   'ongoing.ts',
   'open-tunnels.ts',
   'parts.ts',
+  'preflight.ts',
   'primary.ts',
   'reload.ts',
   'serving.ts',

@@ -12,6 +12,7 @@ import { Secret } from '../core/secret.ts';
 import { type AdminParts, startAdmin } from './admin.ts';
 import { startHealth } from './health.ts';
 import { joinSnapshots, Metrics } from './metrics.ts';
+import type { GatewayStatus } from './status.ts';
 import type { WhyReport } from './why.ts';
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 };
@@ -47,7 +48,7 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
     },
     trail: new AuditTrail(dir, new RecentExchanges(), Date.now),
     why: async (id) => (id === KNOWN ? ({ id, summary: 'Allowed.' } as WhyReport) : undefined),
-    status: () => ({ gateway: 'tokyo-1' }),
+    status: () => ({ gateway: 'tokyo-1' }) as GatewayStatus,
     log,
     ...given,
   });

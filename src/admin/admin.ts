@@ -7,6 +7,7 @@ import type { Bind } from '../config/config.ts';
 import type { Secret } from '../core/secret.ts';
 import { addHealthRoutes, type Readiness } from './health.ts';
 import { listenOn, type Running } from './listen.ts';
+import type { GatewayStatus } from './status.ts';
 import { carriesToken } from './token.ts';
 import type { WhyReport } from './why.ts';
 
@@ -18,8 +19,7 @@ export interface AdminParts {
   readonly trail: Pick<AuditTrail, 'tail'>;
   /** undefined: the record does not hold that exchange. */
   why(id: string): Promise<WhyReport | undefined>;
-  /** What `/v1/status` answers. */
-  status(): object;
+  status(): GatewayStatus;
   readonly log: { error(facts: object, message: string): void };
 }
 

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Bind } from '../config/config.ts';
-import { SekishoError } from '../core/errors.ts';
+import { listenFailed } from '../core/listen-failed.ts';
 
 /** An HTTP interface at work. */
 export interface Running {
@@ -18,11 +18,7 @@ export async function listenOn(app: FastifyInstance, bind: Bind, key: string): P
     await app.listen({ ...bind });
   } catch (error) {
     await app.close();
-    throw new SekishoError(
-      'listen-failed',
-      `${key} cannot listen: ${(error as Error).message}; bind a free port of an address of this host`,
-      { cause: error },
-    );
+    throw listenFailed(key, bind, error as NodeJS.ErrnoException);
   }
   const { address, port } = app.server.address() as AddressInfo;
   return { bind: { host: address, port }, close: () => app.close() };

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { TUNNEL_OUTCOME } from '../../test/support/audit-events.ts';
 import { type AdminParts, startAdmin } from '../admin/admin.ts';
+import type { GatewayStatus } from '../admin/status.ts';
 import { explainExchange } from '../admin/why.ts';
 import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
 import type { TailRequest } from '../audit/trail.ts';
@@ -52,7 +53,7 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
       },
     },
     why: async () => undefined,
-    status: () => ({}),
+    status: () => ({}) as GatewayStatus,
     log: { error() {} },
     ...given,
   };

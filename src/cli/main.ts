@@ -7,6 +7,7 @@ import { EXIT } from './exit-codes.ts';
 import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
+import { statusCommand } from './status.ts';
 import { tryCommand } from './try.ts';
 import { whyCommand } from './why.ts';
 
@@ -18,6 +19,7 @@ const COMMANDS: readonly (() => Command)[] = [
   explainCommand,
   runCommand,
   schemaCommand,
+  statusCommand,
   tryCommand,
   whyCommand,
 ];

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Metrics } from '../admin/metrics.ts';
-import { bundle } from '../candidate.ts';
+import { bundle, type Candidate } from '../candidate.ts';
 import type { Loaded } from '../config/load.ts';
+import { preflight } from '../preflight.ts';
 import { type Primary, startPrimary } from '../primary.ts';
 import type { PrimarySurroundings } from '../workers.ts';
 import { Supervisor } from './supervisor.ts';
@@ -9,7 +10,7 @@ import { Supervisor } from './supervisor.ts';
 /**
  * Starts a gateway of a primary, which is this process, and `gateway.workers` processes that serve.
  *
- * @throws SekishoError naming what cannot be had: a secret, the audit directory, an address to bind
+ * @throws StartError naming all that cannot be had: secrets, the audit directory, addresses to bind
  */
 export async function startSupervised(
   loaded: Loaded,
@@ -17,7 +18,9 @@ export async function startSupervised(
 ): Promise<Primary> {
   const { env, log } = surroundings;
   const { workers } = loaded.config.gateway;
-  const candidate = bundle(loaded, env);
+  const made: Candidate[] = [];
+  await preflight(loaded.config, log, () => made.push(bundle(loaded, env)));
+  const [candidate] = made as [Candidate];
   const metrics = new Metrics('primary');
   const supervisor = await Supervisor.open({
     candidate,

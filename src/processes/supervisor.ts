@@ -9,7 +9,6 @@ import type { Logger } from '../log.ts';
 import { auditDir, type WorkerState, type Workers } from '../workers.ts';
 import type { Offer } from './calls.ts';
 import { LentPlaces } from './places.ts';
-import { checkFree } from './port-probe.ts';
 import type { PrimaryCalls } from './protocol.ts';
 import { Slot } from './slot.ts';
 import { Sockets } from './sockets.ts';
@@ -77,9 +76,6 @@ export class Supervisor implements Workers {
 
   async start(own: readonly Bind[]): Promise<ReadonlyMap<string, readonly Bind[]>> {
     this.#own = own;
-    for (const { name, bind } of this.#config.listeners) {
-      for (const one of bind) await checkFree(name, one);
-    }
     const [first, ...others] = this.#slots as [Slot, ...Slot[]];
     // The first finds the ports where the system picks them.
     await first.start();

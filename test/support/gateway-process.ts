@@ -40,7 +40,7 @@ const ASK_AGAIN_MS = 20;
 /**
  * Starts a gateway that ends with the test.
  *
- * @param yaml all but `version` and `admin`, which are supplied
+ * @param yaml all but `version` and, unless it is there, `admin`
  */
 export async function startGatewayProcess(
   t: TestContext,
@@ -49,7 +49,8 @@ export async function startGatewayProcess(
 ): Promise<GatewayProcess> {
   const dir = await mkdtemp(join(tmpdir(), 'sekisho-process-'));
   const file = join(dir, 'sekisho.yaml');
-  await writeFile(file, `version: 1\nadmin: { bind: "127.0.0.1:0" }\n${yaml}`);
+  const adminLine = /^admin:/m.test(yaml) ? '' : `admin: { bind: "127.0.0.1:0" }\n`;
+  await writeFile(file, `version: 1\n${adminLine}${yaml}`);
   for (const [name, text] of Object.entries(options.files ?? {}))
     await writeFile(join(dir, name), text);
   // A group of its own, so that all of it can be killed, and is.

@@ -2,12 +2,12 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { type Cidr, Ip } from '../../core/ip.ts';
+import { listenFailed } from '../../core/listen-failed.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
-import { listenFailed } from './listen-failed.ts';
 import { OpenConnections } from './open-connections.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
 import type { Rejection } from './rejection.ts';
@@ -101,7 +101,7 @@ export class ForwardProxyListener {
     const { name } = this.#proxy.config;
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(listenFailed(name, bind, error)),
+        reject(listenFailed(`listener ${name}`, bind, error)),
       );
       server.listen(at, BACKLOG, () => {
         // What the system could not hand over ends nothing else: the next connection may fare better.

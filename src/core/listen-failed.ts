@@ -1,5 +1,4 @@
-import type { Bind } from '../../config/config.ts';
-import { SekishoError } from '../../core/errors.ts';
+import { SekishoError } from './errors.ts';
 
 const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'another process listens there: stop it, or bind another port',
@@ -8,15 +7,17 @@ const LISTEN_REMEDIES: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'no interface of this host has that address: bind one of its own, or "0.0.0.0"',
 };
 
-/** What keeps a listener from an address, and what would help. */
-export function listenFailed(name: string, bind: Bind, error: NodeJS.ErrnoException): SekishoError {
+/** What keeps somebody from listening, and what would help. @param what `listener egress`, `admin.bind` */
+export function listenFailed(
+  what: string,
+  bind: { readonly host: string; readonly port: number },
+  error: Error & { code?: string | undefined },
+): SekishoError {
   const where = bind.host.includes(':')
     ? `[${bind.host}]:${bind.port}`
     : `${bind.host}:${bind.port}`;
   const remedy = LISTEN_REMEDIES[error.code ?? ''] ?? error.message;
-  return new SekishoError(
-    'listen-failed',
-    `listener ${name} cannot listen on ${where}: ${remedy}`,
-    { cause: error },
-  );
+  return new SekishoError('listen-failed', `${what} cannot listen on ${where}: ${remedy}`, {
+    cause: error,
+  });
 }
