@@ -1,27 +1,31 @@
 import type { Loaded } from './config/load.ts';
-import { load } from './config/load.ts';
-import { type Recording, replay } from './config/recording.ts';
+import { fromPortable, type PortableConfig, toPortable } from './config/portable.ts';
 import type { Environment } from './config/surroundings.ts';
 import { type InForce, putTogether } from './in-force.ts';
 import { readSecretFile } from './secret/file.ts';
 import { SecretFiles } from './secret/secret-files.ts';
 
-/** Another configuration, made ready and not yet in force. */
+/** A configuration, made ready and not yet in force. */
 export interface Candidate {
   readonly inForce: InForce;
+  readonly loaded: Loaded;
   /** What it takes to make the same of it in another process. */
   readonly bundle: Bundle;
 }
 
-/** What an `InForce` is made from, as plain values that can be sent. */
+/**
+ * What an `InForce` is made from, as plain values that can be sent: read and parsed once, by the primary, so that all
+ * workers have the same whatever becomes of the files, and none of them stops serving to parse text.
+ */
 export interface Bundle {
-  readonly recording: Recording;
+  readonly config: PortableConfig;
+  readonly digest: string;
   /** Contents of the files that secrets are in, by path. */
   readonly secretFiles: ReadonlyMap<string, Uint8Array>;
   readonly identityHeaders: ReadonlySet<string>;
 }
 
-/** Puts together what was loaded, and all that it takes to do the same elsewhere. @throws ConfigError */
+/** @throws ConfigError naming every secret that cannot be read */
 export function bundle(
   loaded: Loaded,
   env: Environment,
@@ -29,15 +33,24 @@ export function bundle(
 ): Candidate {
   const files = new SecretFiles(readSecretFile);
   const inForce = putTogether(loaded, { env, files }, identityHeaders);
-  const { recording } = loaded;
-  return { inForce, bundle: { recording, secretFiles: files.contents(), identityHeaders } };
+  const { config, digest } = loaded;
+  return {
+    inForce,
+    loaded,
+    bundle: {
+      config: toPortable(config),
+      digest,
+      secretFiles: files.contents(),
+      identityHeaders,
+    },
+  };
 }
 
-/** The same from what another process sent. @throws ConfigError */
+/** The same from what another process sent. The environment is left out of that: processes of one gateway share it. */
 export function unbundle(
-  { recording, secretFiles, identityHeaders }: Bundle,
+  { config, digest, secretFiles, identityHeaders }: Bundle,
   env: Environment,
 ): InForce {
   const files = new SecretFiles(readSecretFile, secretFiles);
-  return putTogether(load(recording.file, replay(recording, env)), { env, files }, identityHeaders);
+  return putTogether({ config: fromPortable(config), digest }, { env, files }, identityHeaders);
 }

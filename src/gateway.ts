@@ -25,6 +25,11 @@ export async function startGateway(
   const { env, log } = surroundings;
   const inForce = putTogether(loaded, { env });
   const worker = await Worker.open(inForce, { log, peers: ALONE, number: 1 });
-  const primary = await startPrimary(inForce, worker, surroundings, new Metrics('primary'));
+  const primary = await startPrimary(
+    { inForce, loaded },
+    worker,
+    surroundings,
+    new Metrics('primary'),
+  );
   return { ...primary, onAuditEvent: (listener) => worker.parts.recorder.onEvent(listener) };
 }

@@ -1,4 +1,4 @@
-import type { ListenerConfig, SecretRef } from './config/config.ts';
+import type { Config, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
 import type { Ip } from './core/ip.ts';
@@ -10,7 +10,9 @@ import type { SecretSurroundings } from './secret/source.ts';
 
 /** All that an exchange is decided by. A reload puts another one in its place as a whole, between two exchanges. */
 export interface InForce {
-  readonly loaded: Loaded;
+  readonly config: Config;
+  /** Of the policy in it. */
+  readonly digest: string;
   readonly identifier: Identifier;
   readonly policy: Policy;
   /** Whom a refused developer asks when neither rule nor principal names anybody. */
@@ -28,16 +30,16 @@ export interface InForce {
  * @throws ConfigError naming every secret that cannot be read
  */
 export function putTogether(
-  loaded: Loaded,
+  { config, digest }: Pick<Loaded, 'config' | 'digest'>,
   surroundings: SecretSurroundings,
   before: ReadonlySet<string> = new Set(),
 ): InForce {
-  const { config } = loaded;
   const secrets = readSecrets(secretRefs(config), surroundings);
   const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
   const identifier = compileIdentity(config.principals, secret);
   return {
-    loaded,
+    config,
+    digest,
     secret,
     identifier,
     identityHeaders: new Set([...before, ...identifier.headerNames]),

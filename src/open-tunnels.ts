@@ -38,7 +38,7 @@ export class OpenTunnels {
 
   /** Whether it was ended. */
   #judge({ permit, address, breakOff }: OpenTunnel, inForce: InForce, now: number): boolean {
-    if (inForce.loaded.config.gateway.onReload === 'keep') return false;
+    if (inForce.config.gateway.onReload === 'keep') return false;
     const decision = decideAgain(permit, address, inForce, this.#own, now);
     if (passes(decision)) return false;
     // Closed whatever becomes of the record, whose own trouble the writer tells: the way is no longer allowed.
@@ -51,11 +51,11 @@ export class OpenTunnels {
 function decideAgain(
   { principal, question }: Permit,
   address: Ip,
-  { policy, loaded }: InForce,
+  { policy, config }: InForce,
   own: OwnAddresses,
   now: number,
 ): Decision {
-  const known = loaded.config.principals.some(
+  const known = config.principals.some(
     ({ name }) => name === principal?.name || name === principal?.template,
   );
   if (principal !== undefined && !known) {

@@ -27,7 +27,7 @@ export type Parts = Awaited<ReturnType<typeof buildParts>>;
 
 /** @throws SekishoError naming what cannot be had: the audit directory, a log */
 export async function buildParts(inForce: InForce, { log, peers, number }: PartsOptions) {
-  const { config, digest } = inForce.loaded;
+  const { config, digest } = inForce;
   const { name, resolvers } = config.gateway;
   const { onFailure, also, durability } = config.audit;
   const metrics = new Metrics(`worker-${number}`);

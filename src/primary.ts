@@ -7,10 +7,10 @@ import { explainExchange } from './admin/why.ts';
 import { Custody } from './audit/custody.ts';
 import { readSigningKey } from './audit/signing-key.ts';
 import { AuditTrail } from './audit/trail.ts';
+import type { Candidate } from './candidate.ts';
 import type { Bind } from './config/config.ts';
 import type { Secret } from './core/secret.ts';
 import { FileWatch } from './file-watch.ts';
-import type { InForce } from './in-force.ts';
 import { Reloads } from './reload.ts';
 import { VERSION } from './version.ts';
 import { auditDir, type PrimarySurroundings, type WorkerState, type Workers } from './workers.ts';
@@ -62,7 +62,7 @@ interface Parts {
  * @throws SekishoError naming what cannot be had: the audit directory, an address to bind
  */
 export async function startPrimary(
-  inForce: InForce,
+  { inForce, loaded }: Pick<Candidate, 'inForce' | 'loaded'>,
   workers: Workers,
   surroundings: PrimarySurroundings,
   metrics: Metrics,
@@ -72,7 +72,7 @@ export async function startPrimary(
     workers,
     surroundings,
     metrics,
-    reloads: new Reloads(inForce, { workers, metrics, ...surroundings }),
+    reloads: new Reloads(inForce, loaded, { workers, metrics, ...surroundings }),
     running: [],
     custody: undefined,
     bound: { listeners: new Map() },
@@ -89,7 +89,7 @@ export async function startPrimary(
 async function startParts(parts: Parts): Promise<Primary> {
   const { workers, surroundings, reloads, running } = parts;
   const { log, loadAgain } = surroundings;
-  const { config, digest } = reloads.inForce.loaded;
+  const { config, digest } = reloads.inForce;
   const readiness: Readiness = () => [
     { name: parts.state, ok: parts.state === 'accepting' },
     {
@@ -140,7 +140,7 @@ function accepts({ state }: WorkerState): boolean {
 
 async function openAdmin(parts: Parts, readiness: Readiness): Promise<Admin> {
   const { inForce } = parts.reloads;
-  const { admin, gateway } = inForce.loaded.config;
+  const { admin, gateway } = inForce.config;
   const token =
     admin.token === undefined ? await keepToken(gateway.dataDir) : inForce.secret(admin.token);
   return startAdmin(admin.bind, adminParts(parts, readiness, token));
@@ -148,7 +148,7 @@ async function openAdmin(parts: Parts, readiness: Readiness): Promise<Admin> {
 
 function adminParts(parts: Parts, readiness: Readiness, token: Secret): AdminParts {
   const { workers, metrics, reloads, surroundings } = parts;
-  const { config } = reloads.inForce.loaded;
+  const { config } = reloads.inForce;
   const trail = new AuditTrail(auditDir(config), workers, Date.now);
   const startedAt = new Date().toISOString();
   return {
@@ -162,14 +162,14 @@ function adminParts(parts: Parts, readiness: Readiness, token: Secret): AdminPar
     why: async (id: string) => {
       const events = await trail.find(id);
       if (events.length === 0) return undefined;
-      const { policy, contact, loaded } = reloads.inForce;
-      return explainExchange(events, { policy, digest: loaded.digest, contact, now: Date.now() });
+      const { policy, contact, digest } = reloads.inForce;
+      return explainExchange(events, { policy, digest, contact, now: Date.now() });
     },
     status: () => ({
       gateway: config.gateway.name,
       version: VERSION,
       state: parts.state,
-      policy: reloads.inForce.loaded.digest,
+      policy: reloads.inForce.digest,
       policyLoadedAt: reloads.loadedAt.toISOString(),
       startedAt,
       workers: workers.states(),
@@ -191,7 +191,7 @@ function whereabouts({ bound, custody }: Parts) {
 }
 
 function openCustody({ workers, metrics, reloads, surroundings }: Parts): Promise<Custody> {
-  const { config } = reloads.inForce.loaded;
+  const { config } = reloads.inForce;
   const { checkpoint, keepMs } = config.audit;
   return Custody.open({
     dir: auditDir(config),
@@ -208,14 +208,14 @@ function openCustody({ workers, metrics, reloads, surroundings }: Parts): Promis
 /** Reloads whenever a file changes that the configuration in force was read from. */
 function watchFiles(reloads: Reloads): { close(): Promise<void> } {
   const watch = new FileWatch(() => {
-    void reloads.reload().then(() => watch.watch(reloads.inForce.loaded));
+    void reloads.reload().then(() => watch.watch(reloads.loaded));
   });
-  watch.watch(reloads.inForce.loaded);
+  watch.watch(reloads.loaded);
   return { close: async () => watch.close() };
 }
 
 async function drain(parts: Parts, { notice } = { notice: true }): Promise<void> {
-  const { noticeMs, limitMs } = parts.reloads.inForce.loaded.config.gateway.drain;
+  const { noticeMs, limitMs } = parts.reloads.inForce.config.gateway.drain;
   parts.state = 'draining';
   // Balancers see readiness fail and move away while connections that they still send are served.
   if (notice) await wait(noticeMs);

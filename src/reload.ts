@@ -31,7 +31,7 @@ export function prepare(
   now: number,
 ): Prepared {
   const loaded = loadAgain();
-  const before = current.loaded.config;
+  const before = current.config;
   refuseRestart(before, loaded.config);
   const candidate = bundle(loaded, env, current.identityHeaders);
   const faults: Diagnostic[] = [
@@ -55,6 +55,7 @@ export function countChanges(
 const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'gateway.name': ({ gateway }) => gateway.name,
   'gateway.dataDir': ({ gateway }) => gateway.dataDir,
+  'gateway.workers': ({ gateway }) => gateway.workers,
   'gateway.health': ({ gateway }) => gateway.health,
   'gateway.resolvers': ({ gateway }) => gateway.resolvers,
   admin: ({ admin }) => ({ bind: admin.bind, token: admin.token !== undefined }),
@@ -92,16 +93,19 @@ const LISTED_DIFFERENCES = 100;
 export class Reloads {
   /** What the primary explains by, and what its workers decide by. */
   inForce: InForce;
+  /** What it was made from. */
+  loaded: Loaded;
   /** When that was loaded. */
   loadedAt = new Date();
   readonly #options: ReloadsOptions;
   #running: Promise<boolean> | undefined;
   #waiting: Promise<boolean> | undefined;
 
-  constructor(inForce: InForce, options: ReloadsOptions) {
+  constructor(inForce: InForce, loaded: Loaded, options: ReloadsOptions) {
     this.inForce = inForce;
+    this.loaded = loaded;
     this.#options = options;
-    options.metrics.policyLoaded(inForce.loaded.digest, Date.now());
+    options.metrics.policyLoaded(inForce.digest, Date.now());
   }
 
   /**
@@ -130,7 +134,7 @@ export class Reloads {
     try {
       const { candidate, differences } = prepare(this.inForce, loadAgain, env, Date.now());
       await workers.prepare(candidate);
-      await this.#swap(candidate.inForce, differences);
+      await this.#swap(candidate, differences);
       return true;
     } catch (error) {
       workers.discard();
@@ -141,11 +145,15 @@ export class Reloads {
     }
   }
 
-  async #swap(next: InForce, differences: readonly Difference[]): Promise<void> {
+  async #swap(
+    { inForce: next, loaded }: Candidate,
+    differences: readonly Difference[],
+  ): Promise<void> {
     const { log, metrics, workers } = this.#options;
-    const from = this.inForce.loaded.digest;
-    const { digest: to, config } = next.loaded;
+    const from = this.inForce.digest;
+    const { digest: to, config } = next;
     this.inForce = next;
+    this.loaded = loaded;
     this.loadedAt = new Date();
     metrics.policyLoaded(to, Date.now());
     const ended = await workers.swap();

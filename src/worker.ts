@@ -81,7 +81,7 @@ export class Worker implements Workers {
     if (this.#next === undefined) throw new TypeError('nothing was prepared');
     parts.inForce = this.#next;
     this.#next = undefined;
-    const { config, digest } = parts.inForce.loaded;
+    const { config, digest } = parts.inForce;
     parts.recorder.adopt({
       policy: digest,
       owned: config.networks.owned,

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { load } from '../config/load.ts';
-import { createLogger } from '../log.ts';
+import { createLogger, type Logger } from '../log.ts';
 import type { Primary } from '../primary.ts';
 import { startSupervised } from '../processes/supervised.ts';
 
@@ -20,17 +20,26 @@ export async function runGateway(file: string): Promise<Primary> {
   const log = createLogger(process.stderr);
   const { env } = process;
   const loadAgain = () => load(file, { env });
-  const gateway = await startSupervised(loadAgain(), { env, log, loadAgain });
+  const starting = startSupervised(loadAgain(), { env, log, loadAgain });
+  // From the beginning: a signal that nobody listens to ends the process, whatever it was meant to do.
+  listenToSignals(starting, log);
+  return starting;
+}
+
+function listenToSignals(starting: Promise<Primary>, log: Logger): void {
+  // A start that fails is told by whoever waits for it.
+  const started = (act: (gateway: Primary) => unknown) => void starting.then(act, () => undefined);
   process.on('SIGHUP', () => {
-    void gateway.reload();
-    void gateway.reopenLogs();
+    started((gateway) => gateway.reload());
+    started((gateway) => gateway.reopenLogs());
   });
   const stop = (signal: NodeJS.Signals) => {
-    process.once(signal, () => process.exit(1));
+    for (const again of STOPPING) process.off(again, stop).once(again, () => process.exit(1));
     log.info({ signal }, 'stopping: exchanges may finish; a second signal ends at once');
     // Ctrl-C is a person at a terminal: no balancer waits for notice.
-    void gateway.stop({ notice: signal === 'SIGTERM' });
+    started((gateway) => gateway.stop({ notice: signal === 'SIGTERM' }));
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop);
-  return gateway;
+  for (const signal of STOPPING) process.on(signal, stop);
 }
+
+const STOPPING = ['SIGTERM', 'SIGINT'] as const;

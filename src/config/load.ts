@@ -15,7 +15,6 @@ import { toListeners } from './listeners.ts';
 import { Merged } from './merge.ts';
 import { checkOwnership } from './ownership.ts';
 import { toPrincipals } from './principals.ts';
-import { type Recording, record } from './recording.ts';
 import { toRules } from './rules.ts';
 import { configSchema, SECTIONS, type WrittenConfig } from './schema.ts';
 import { readSets } from './set-files.ts';
@@ -30,7 +29,6 @@ export interface Loaded {
   /** The text of every file that was read, by path: the configuration's own and the lists of hosts. */
   readonly files: ReadonlyMap<string, string>;
   readonly warnings: readonly Diagnostic[];
-  readonly recording: Recording;
 }
 
 /**
@@ -41,7 +39,7 @@ export interface Loaded {
  * @throws ConfigError with every fault of every file
  */
 export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
-  const { around, recording } = record(file, { ...ownSurroundings(), ...given });
+  const around = { ...ownSurroundings(), ...given };
   const faults: Diagnostic[] = [];
   const reader = new FileReader(around, faults);
   const sources = readSources(file, around, reader, faults);
@@ -64,7 +62,6 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
     digest: digestPolicy(config, resolve(dirname(file))),
     files: reader.texts,
     warnings: sortDiagnostics(findWarnings(config, merged, names, around.now)),
-    recording,
   };
 }
 

@@ -28,5 +28,5 @@ export async function startSupervised(
     meter: metrics,
     count: workers === 'auto' ? availableParallelism() : workers,
   });
-  return startPrimary(candidate.inForce, supervisor, surroundings, metrics);
+  return startPrimary(candidate, supervisor, surroundings, metrics);
 }

@@ -47,7 +47,7 @@ export class Supervisor implements Workers {
   private constructor(options: SupervisorOptions, writer: SegmentWriter) {
     const { count, candidate, log } = options;
     this.#options = options;
-    this.#config = candidate.inForce.loaded.config;
+    this.#config = candidate.inForce.config;
     this.#writer = writer;
     this.#bundle = candidate.bundle;
     this.#places = new LentPlaces(count);
@@ -60,12 +60,12 @@ export class Supervisor implements Workers {
 
   /** @throws SekishoError `audit-unavailable` */
   static async open(options: SupervisorOptions): Promise<Supervisor> {
-    const { loaded } = options.candidate.inForce;
-    const { gateway, audit } = loaded.config;
+    const { config, digest } = options.candidate.inForce;
+    const { gateway, audit } = config;
     const writer = await openSegments({
-      dir: auditDir(loaded.config),
+      dir: auditDir(config),
       gateway: gateway.name,
-      policy: loaded.digest,
+      policy: digest,
       durability: audit.durability,
       now: Date.now,
       log: options.log,
@@ -104,7 +104,7 @@ export class Supervisor implements Workers {
     const { bundle, inForce } = this.#candidate as Candidate;
     // A worker that is gone by now comes back with this.
     this.#bundle = bundle;
-    this.#writer.adopt(inForce.loaded.digest);
+    this.#writer.adopt(inForce.digest);
     const ended = await Promise.all(this.#present().map((slot) => this.#swapOne(slot)));
     this.#endReload();
     return ended.reduce((sum, count) => sum + count, 0);

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ROOT } from '../../test/support/sources.ts';
+import { load } from './load.ts';
+import { fromPortable, toPortable } from './portable.ts';
+
+const EVERYTHING = `
+version: 1
+gateway: { name: tokyo-1, resolvers: ["10.0.0.2:53"] }
+networks: { owned: [10.0.0.0/8, "2001:db8::/32"] }
+listeners: { egress: { type: forward-proxy, bind: "[::1]:3128", from: [10.0.0.0/8] } }
+principals:
+  a: { identify: [{ header: { name: X-Id, value: { env: ID } }, clientAddress: [10.0.0.0/16] }] }
+groups: { all: [a] }
+sets: { saas: { hosts: [api.example.com, .microsoft.com] }, office: { addresses: [198.51.100.0/24] } }
+rules:
+  - { name: saas, allow: [all], to: [saas, "*.example.org", bücher.example], ports: ["8000-8999"], via: fixed, expires: 2027-03-31 }
+  - { name: inside, allow: [a], to: [billing.internal], addresses: [10.0.5.0/24, 10.0.6.7] }
+  - { name: no-test-net, deny: ["*"], to: [203.0.113.0/24], paths: [/x/**] }
+exits: { fixed: { localAddress: "2001:db8::7", public: [203.0.113.10] } }
+expect: [{ principal: a, to: "pastebin.com:443", decision: deny }]
+`;
+
+test('a configuration is the same after it was sent to another process', () => {
+  const readFile = () => Buffer.from(EVERYTHING);
+  const { config } = load('sekisho.yaml', { readFile, env: {} });
+  assert.deepStrictEqual(fromPortable(structuredClone(toPortable(config))), config);
+});
+
+test('the example configuration is, too', () => {
+  const path = join(ROOT, 'examples/quickstart/sekisho.yaml');
+  const { config } = load(path, { readFile: (file) => readFileSync(file), env: {} });
+  assert.deepStrictEqual(fromPortable(structuredClone(toPortable(config))), config);
+});
