@@ -65,13 +65,8 @@ export async function startGatewayProcess(
     await exited;
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   });
-  const { log, logged } = readLog(child);
-  const ended = exited.then(([code, signal]) => {
-    throw new Error(
-      `the gateway ended (${code ?? signal}) before it was ready:\n${log.join('\n')}`,
-    );
-  });
-  const ready = await Promise.race([logged(/"msg":"ready"/), ended]);
+  const { log, logged } = readLog(child, exited);
+  const ready = await logged(/"msg":"ready"/);
   const listening = await logged(/"msg":"listening"/);
   const [port, admin] = [portIn(listening), portIn(ready)];
   const get = async (path: string) => {
@@ -114,7 +109,7 @@ function portIn(line: string): number {
   return Number(/127\.0\.0\.1:(\d+)"/.exec(line)?.[1]);
 }
 
-function readLog(child: ChildProcess) {
+function readLog(child: ChildProcess, exited: GatewayProcess['exited']) {
   const log: string[] = [];
   const waiting = new Set<() => void>();
   if (child.stderr === null) throw new TypeError('the log is not piped');
@@ -123,7 +118,7 @@ function readLog(child: ChildProcess) {
     for (const look of waiting) look();
   });
   const logged = (fits: RegExp, from = 0) =>
-    new Promise<string>((resolve) => {
+    new Promise<string>((resolve, reject) => {
       const look = () => {
         const line = log.slice(from).find((text) => fits.test(text));
         if (line === undefined) return;
@@ -132,6 +127,9 @@ function readLog(child: ChildProcess) {
       };
       waiting.add(look);
       look();
+      void exited.then(([code, signal]) =>
+        reject(new Error(`the gateway ended (${code ?? signal}):\n${log.join('\n')}`)),
+      );
     });
   return { log, logged };
 }
