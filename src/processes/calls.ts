@@ -72,13 +72,16 @@ export class Calls<Theirs, Ours> {
       if (message.kind === 'call') void this.#answer(message, handle, offer);
       else this.#settle(message, handle);
     });
-    channel.on('disconnect', () => {
-      for (const { reject, timer } of this.#pending.values()) {
-        clearTimeout(timer);
-        reject(gone());
-      }
-      this.#pending.clear();
-    });
+    channel.on('disconnect', () => this.end());
+  }
+
+  /** The other side is gone: nothing that waits is answered any more. */
+  end(): void {
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(gone());
+    }
+    this.#pending.clear();
   }
 
   /**

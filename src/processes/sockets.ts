@@ -84,9 +84,9 @@ export class Sockets {
   #endStandIn(name: string, socket: ListeningSocket): void {
     const { standIn } = socket;
     socket.standIn = undefined;
-    if (standIn?.accepts !== true) return;
+    if (standIn?.serves !== true) return;
     standIn
-      .call('unlisten', name)
+      .ask('unlisten', name)
       .catch((error: unknown) =>
         this.#log.error(
           { err: error, worker: standIn.number },

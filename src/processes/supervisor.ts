@@ -5,11 +5,11 @@ import type { CountedHead } from '../audit/segment.ts';
 import type { SegmentWriter } from '../audit/writer.ts';
 import type { Bundle, Candidate } from '../candidate.ts';
 import type { Bind, Config } from '../config/config.ts';
+import { SekishoError } from '../core/errors.ts';
 import type { Logger } from '../log.ts';
 import { auditDir, type WorkerState, type Workers } from '../workers.ts';
-import type { Offer } from './calls.ts';
+import type { WorkerOffer } from './child.ts';
 import { LentPlaces } from './places.ts';
-import type { PrimaryCalls } from './protocol.ts';
 import { Slot } from './slot.ts';
 import { Sockets } from './sockets.ts';
 
@@ -93,9 +93,13 @@ export class Supervisor implements Workers {
 
   async prepare(candidate: Candidate): Promise<void> {
     this.#reloading = Promise.withResolvers();
-    await Promise.all(this.#slots.map(({ settled }) => settled));
+    while (this.#slots.some(({ state }) => state.state === 'starting')) {
+      await Promise.all(this.#slots.map(({ settled }) => settled));
+    }
     await Promise.all(
-      this.#present().map((slot) => slot.call('prepare', candidate.bundle, PREPARE_LIMIT_MS)),
+      this.#present().map((slot) =>
+        slot.ask('prepare', candidate.bundle, PREPARE_LIMIT_MS).catch(unlessGone),
+      ),
     );
     this.#candidate = candidate;
   }
@@ -113,19 +117,17 @@ export class Supervisor implements Workers {
   /** One that does not answer may decide by what is no longer in force: it is ended. */
   async #swapOne(slot: Slot): Promise<number> {
     try {
-      return await slot.call('swap', undefined);
+      return await slot.ask('swap', undefined);
     } catch (error) {
-      this.#options.log.error(
-        { worker: slot.number, err: error },
-        'a worker cannot take the new policy: it is ended',
-      );
+      const facts = { worker: slot.number, err: error };
+      if (!isGone(error)) this.#options.log.error(facts, 'a worker cannot swap: it is ended');
       slot.kill();
       return 0;
     }
   }
 
   discard(): void {
-    for (const slot of this.#present()) this.#tell(slot, 'discard', undefined);
+    void this.#ofAll((slot) => slot.ask('discard', undefined));
     this.#endReload();
   }
 
@@ -140,28 +142,28 @@ export class Supervisor implements Workers {
   }
 
   async heads(): Promise<readonly CountedHead[]> {
-    const heads = await this.#ofAll((slot) => slot.call('heads', undefined));
+    const heads = await this.#ofAll((slot) => slot.ask('heads', undefined));
     return [...this.#writer.heads, ...this.#ended, ...heads.flat()];
   }
 
   forget(segments: readonly string[]): void {
     this.#writer.forget(segments);
-    for (const slot of this.#present()) this.#tell(slot, 'forget', segments);
+    void this.#ofAll((slot) => slot.ask('forget', segments));
   }
 
   async find(id: string): Promise<readonly string[]> {
-    return (await this.#ofAll((slot) => slot.call('find', id))).flat();
+    return (await this.#ofAll((slot) => slot.ask('find', id))).flat();
   }
 
   async metrics(): Promise<readonly MetricSnapshot[]> {
     const now = await Promise.all(
-      this.#slots.map((slot) => slot.call('metrics', undefined).catch(() => slot.pulse.metrics)),
+      this.#slots.map((slot) => slot.ask('metrics', undefined).catch(() => slot.pulse.metrics)),
     );
     return [await this.#departed, ...now];
   }
 
   async reopenLogs(): Promise<void> {
-    await this.#ofAll((slot) => slot.call('reopenLogs', undefined));
+    await this.#ofAll((slot) => slot.ask('reopenLogs', undefined));
   }
 
   async drain(limitMs: number): Promise<void> {
@@ -184,7 +186,7 @@ export class Supervisor implements Workers {
   }
 
   #present(): readonly Slot[] {
-    return this.#slots.filter(({ accepts }) => accepts);
+    return this.#slots.filter(({ serves }) => serves);
   }
 
   /** What those answer that do; the others are told of where they fail. */
@@ -195,32 +197,22 @@ export class Supervisor implements Workers {
     return answers.filter((answer) => answer !== undefined) as T[];
   }
 
-  #tell(
-    slot: Slot,
-    name: 'discard' | 'forget',
-    argument: never | undefined | readonly string[],
-  ): void {
-    slot.call(name, argument as never).catch((error: unknown) => this.#tellOf(slot, error));
-  }
-
   async #orTell(slot: Slot, work: Promise<void>): Promise<void> {
     await work.catch((error: unknown) => this.#tellOf(slot, error));
   }
 
   /** That it is gone is told where it is noticed. */
   #tellOf(slot: Slot, error: unknown): undefined {
-    if ((error as { code?: string }).code === 'process-gone') return;
+    if (isGone(error)) return;
     this.#options.log.error({ worker: slot.number, err: error }, 'a worker does not answer');
   }
 
   #slot(number: number): Slot {
     const { log, count } = this.#options;
-    const offer: Omit<Offer<PrimaryCalls>, 'pulse'> = {
+    const offer: WorkerOffer = {
       find: async (id) => {
         const others = this.#present().filter((slot) => slot.number !== number);
-        const found = await Promise.all(
-          others.map((slot) => slot.call('find', id).catch(() => [])),
-        );
+        const found = await Promise.all(others.map((slot) => slot.ask('find', id).catch(() => [])));
         return found.flat();
       },
       takePlace: (order) => this.#places.take(number, order),
@@ -232,7 +224,7 @@ export class Supervisor implements Workers {
       offer,
       order: () => ({ number, count, bundle: this.#bundle, own: this.#own }),
       mayStart: async () => this.#reloading?.promise,
-      listen: (slot) => this.#sockets.serveBy(slot),
+      serve: (slot) => this.#sockets.serveBy(slot),
       lost: (slot) => this.#lost(slot),
     });
   }
@@ -244,4 +236,13 @@ export class Supervisor implements Workers {
     this.#sockets.takeOver(slot, this.#present());
     this.#onLost();
   }
+}
+
+/** It needs nothing: the next process of its place starts with what is in force then. */
+function unlessGone(error: unknown): void {
+  if (!isGone(error)) throw error;
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SekishoError && error.code === 'process-gone';
 }
