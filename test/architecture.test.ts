@@ -46,6 +46,7 @@ const ROOT_FILES = [
   'primary.ts',
   'reload.ts',
   'serving.ts',
+  'systemd.ts',
   'version.ts',
   'worker.ts',
   'workers.ts',

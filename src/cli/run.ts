@@ -3,6 +3,9 @@ import { load } from '../config/load.ts';
 import { createLogger, type Logger } from '../log.ts';
 import type { Primary } from '../primary.ts';
 import { startSupervised } from '../processes/supervised.ts';
+import { createNotifier, type Notifier } from '../systemd.ts';
+
+const REFUSED = 'accepting by the policy before: the last reload was refused, the log says why';
 
 export function runCommand(): Command {
   return new Command('run')
@@ -20,22 +23,30 @@ export async function runGateway(file: string): Promise<Primary> {
   const log = createLogger(process.stderr);
   const { env } = process;
   const loadAgain = () => load(file, { env });
+  const notifier = createNotifier({ env, log });
   const starting = startSupervised(loadAgain(), { env, log, loadAgain });
   // From the beginning: a signal that nobody listens to ends the process, whatever it was meant to do.
-  listenToSignals(starting, log);
-  return starting;
+  listenToSignals(starting, log, notifier);
+  const gateway = await starting;
+  notifier.ready('accepting');
+  notifier.watch();
+  return gateway;
 }
 
-function listenToSignals(starting: Promise<Primary>, log: Logger): void {
+function listenToSignals(starting: Promise<Primary>, log: Logger, notifier: Notifier): void {
   // A start that fails is told by whoever waits for it.
   const started = (act: (gateway: Primary) => unknown) => void starting.then(act, () => undefined);
   process.on('SIGHUP', () => {
-    started((gateway) => gateway.reload());
+    started(async (gateway) => {
+      notifier.reloading();
+      notifier.ready((await gateway.reload()) ? 'accepting' : REFUSED);
+    });
     started((gateway) => gateway.reopenLogs());
   });
   const stop = (signal: NodeJS.Signals) => {
     for (const again of STOPPING) process.off(again, stop).once(again, () => process.exit(1));
     log.info({ signal }, 'stopping: exchanges may finish; a second signal ends at once');
+    notifier.stopping('draining');
     // Ctrl-C is a person at a terminal: no balancer waits for notice.
     started((gateway) => gateway.stop({ notice: signal === 'SIGTERM' }));
   };

@@ -31,6 +31,10 @@ export const PROGRAMS = {
     present: () => onPath('haproxy'),
   },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
+  systemd: {
+    serves: 'what tells systemd of the gateway, and what judges the unit',
+    present: () => onPath('systemd-notify') && onPath('systemd-analyze'),
+  },
   'apache2-bin': { serves: 'Apache as an upstream', present: () => onPath('apache2') },
 } as const satisfies Record<string, Need>;
 
