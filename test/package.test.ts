@@ -24,7 +24,7 @@ after(() => rmSync(work, { recursive: true, force: true }));
 /** Packs a copy: a build removes `dist`, which somebody may be running in the checkout. */
 function pack(): string {
   const copy = join(work, 'checkout');
-  const left = new Set(['node_modules', '.git', 'dist', 'var', 'coverage']);
+  const left = new Set(['node_modules', '.git', 'dist', 'var', 'coverage', 'release']);
   mkdirSync(copy);
   for (const name of readdirSync(ROOT).filter((entry) => !left.has(entry))) {
     cpSync(join(ROOT, name), join(copy, name), { recursive: true });

@@ -36,7 +36,7 @@ test('systemd finds no fault in the unit', { skip }, (t) => {
   // As installed, but from this checkout: the program must be there.
   const here = text
     .replaceAll('/opt/sekisho/current/node_modules/.bin/node', process.execPath)
-    .replaceAll('/opt/sekisho/current/node_modules/sekisho', ROOT);
+    .replaceAll('/opt/sekisho/current', ROOT);
   writeFileSync(unit, here);
   assert.equal(analyze('verify', '--man=no', unit), '');
 });

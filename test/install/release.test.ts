@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import { type Envelope, open, seal } from '../../scripts/release/dsse.ts';
+import { NAMES } from '../../scripts/release/names.ts';
+import type { Sbom } from '../../scripts/release/sbom.ts';
+import { sumsOf } from '../../scripts/release/sums.ts';
+import { verifyRelease } from '../../scripts/release/verify.ts';
+import { needs } from '../support/programs.ts';
+import { ROOT } from '../support/sources.ts';
+
+const skip = needs('git');
+const work = mkdtempSync(join(tmpdir(), 'sekisho-release-test-'));
+const [checkout, release] = [join(work, 'checkout'), join(work, 'release')];
+const key = makeKey('key');
+after(() => rmSync(work, { recursive: true, force: true }));
+
+interface KeyFiles {
+  readonly path: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
+function makeKey(name: string): KeyFiles {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const path = join(work, name);
+  writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  writeFileSync(`${path}.pub`, publicKey.export({ type: 'spki', format: 'pem' }));
+  return { path, privateKey, publicKey };
+}
+
+/** As in a shell of its own: without what the npm that runs these tests tells its children. */
+const env = {
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))),
+  GIT_CONFIG_GLOBAL: '/dev/null',
+};
+
+function run(cwd: string, ...[program = '', ...args]: string[]) {
+  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: 'utf8' });
+  return { status, stdout, said: `${stdout}${stderr}` };
+}
+
+function must(cwd: string, ...command: string[]): string {
+  const { status, stdout, said } = run(cwd, ...command);
+  assert.equal(status, 0, `${command.join(' ')}\n${said}`);
+  return stdout;
+}
+
+function releaseScript(...args: string[]) {
+  return run(checkout, process.execPath, 'scripts/release.ts', ...args);
+}
+
+function make(out: string, ...options: string[]) {
+  const modules = ['--modules', join(ROOT, 'node_modules')];
+  return releaseScript('--key', key.path, '--out', out, ...modules, ...options);
+}
+
+function commitAll(): string {
+  const who = ['-c', 'user.name=test', '-c', 'user.email=test@example.com'];
+  must(checkout, 'git', 'add', '--all');
+  must(checkout, 'git', ...who, 'commit', '--quiet', '--allow-empty', '--message', 'All');
+  return must(checkout, 'git', 'rev-parse', 'HEAD').trim();
+}
+
+let commit: string;
+
+// A repository of its own, whose commit is this checkout as it stands: what is tested is what is being worked on.
+before(() => {
+  if (skip) return;
+  const left = new Set(['node_modules', '.git', 'dist', 'var', 'coverage', 'release']);
+  mkdirSync(checkout);
+  for (const name of readdirSync(ROOT).filter((entry) => !left.has(entry)))
+    cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
+  must(checkout, 'git', 'init', '--quiet');
+  commit = commitAll();
+  writeFileSync(join(checkout, 'docs/draft.md'), 'not committed\n');
+  const { status, said } = make(release);
+  assert.equal(status, 0, said);
+});
+
+test('a release is whole in the eyes of its own script and of sha256sum', { skip }, () => {
+  const options = ['--verify', '--out', release, '--public-key', `${key.path}.pub`];
+  const { status, said } = releaseScript(...options);
+  assert.equal(status, 0, said);
+  assert.match(said, /whole, and signed by this key/);
+  must(release, 'sha256sum', '--check', '--strict', NAMES.sums);
+});
+
+test('the provenance names the commit, and the tarball holds nothing that is not in it', {
+  skip,
+}, () => {
+  const envelope = JSON.parse(readFileSync(join(release, NAMES.provenance), 'utf8')) as Envelope;
+  const statement = open(envelope, key.publicKey) as {
+    predicate: { buildDefinition: { resolvedDependencies: { digest: unknown; uri?: string }[] } };
+  };
+  const { resolvedDependencies } = statement.predicate.buildDefinition;
+  assert.deepEqual(resolvedDependencies[0]?.digest, { gitCommit: commit });
+  const compiler = resolvedDependencies.find(({ uri }) => uri?.startsWith('pkg:npm/typescript@'));
+  assert.match(JSON.stringify(compiler?.digest), /^\{"sha512":"[0-9a-f]{128}"\}$/);
+  const shipped = must(release, 'tar', '-tzf', tarballName());
+  assert.match(shipped, /^package\/docs\/install\.md$/m);
+  assert.doesNotMatch(shipped, /draft/);
+});
+
+test('npm ci in the unpacked tarball installs what the SBOM lists, and nothing else', {
+  skip,
+}, () => {
+  const folder = join(work, 'installed');
+  mkdirSync(folder);
+  must(folder, 'tar', '-xzf', join(release, tarballName()), '--strip-components=1');
+  must(folder, 'npm', 'ci', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund');
+  const installed = must(folder, 'npm', 'ls', '--omit=dev', '--all', '--parseable', '--long')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(':')[1]);
+  const sbom = JSON.parse(readFileSync(join(release, NAMES.sbom), 'utf8')) as Sbom;
+  const listed = [sbom.metadata.component, ...sbom.components].map(
+    ({ name, version }) => `${name}@${version}`,
+  );
+  assert.deepEqual(new Set(installed), new Set(listed));
+  assert.match(must(folder, process.execPath, 'bin/sekisho.js', '--help'), /^Usage: sekisho /);
+});
+
+/** A copy of the release that somebody changed. */
+function tampered(t: TestContext, change: (folder: string) => void): string[] {
+  const folder = mkdtempSync(join(work, 'tampered-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  cpSync(release, folder, { recursive: true });
+  change(folder);
+  return verifyRelease(folder, key.publicKey);
+}
+
+/** What somebody does who has read how sums work. */
+function sumAgain(folder: string): void {
+  const names = readdirSync(folder).filter((name) => name !== NAMES.sums);
+  const files = new Map(names.map((name) => [name, readFileSync(join(folder, name))]));
+  writeFileSync(join(folder, NAMES.sums), sumsOf(files));
+}
+
+function flipByte(file: string): void {
+  const bytes = readFileSync(file);
+  const middle = bytes.length >> 1;
+  bytes[middle] = (bytes[middle] as number) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+test('one byte that was changed is found, in any file of the release', { skip }, (t) => {
+  for (const name of readdirSync(release)) {
+    const problems = tampered(t, (folder) => flipByte(join(folder, name)));
+    assert.match(problems.join('\n'), /does not have the sums/, name);
+  }
+});
+
+test('one byte is found where the sums were made anew', { skip }, (t) => {
+  for (const name of readdirSync(release).filter((file) => file !== NAMES.sums)) {
+    const problems = tampered(t, (folder) => {
+      flipByte(join(folder, name));
+      sumAgain(folder);
+    });
+    const expected = new RegExp(`${name} is not (the file that|signed)|unreadable`);
+    assert.match(problems.join('\n'), expected, name);
+  }
+});
+
+test('a provenance that another key signed is found', { skip }, (t) => {
+  const other = makeKey('other');
+  const problems = tampered(t, (folder) => {
+    const file = join(folder, NAMES.provenance);
+    const statement = open(JSON.parse(readFileSync(file, 'utf8')) as Envelope, key.publicKey);
+    writeFileSync(file, JSON.stringify(seal(statement as object, other.privateKey)));
+    sumAgain(folder);
+  });
+  assert.deepEqual(problems, [`${NAMES.provenance} is not signed by this key`]);
+});
+
+test('an SBOM that leaves out a package is found, whoever signed for it', { skip }, (t) => {
+  const problems = tampered(t, (folder) => {
+    const file = join(folder, NAMES.sbom);
+    const sbom = JSON.parse(readFileSync(file, 'utf8')) as Sbom;
+    writeFileSync(file, JSON.stringify({ ...sbom, components: sbom.components.slice(1) }));
+    sumAgain(folder);
+  });
+  assert.equal(problems.length, 2);
+  assert.match(problems[1] ?? '', /does not list what sekisho-.*\.tgz installs/);
+});
+
+test('a file that was added to a release or taken from it is found', { skip }, (t) => {
+  const more = tampered(t, (folder) => writeFileSync(join(folder, 'install.sh'), ''));
+  const fewer = tampered(t, (folder) => rmSync(join(folder, NAMES.sbom)));
+  for (const problems of [more, fewer]) assert.match(problems.join(), /^a release is .* nothing/);
+});
+
+test('a build that comes out otherwise the second time makes no release', { skip }, () => {
+  const script = `import { mkdirSync, writeFileSync } from 'node:fs';
+mkdirSync('dist', { recursive: true });
+writeFileSync('dist/built.js', String(process.hrtime.bigint()));
+`;
+  writeFileSync(join(checkout, 'scripts/build.ts'), script);
+  commitAll();
+  const out = join(work, 'differs');
+  const { status, said } = make(out);
+  assert.notEqual(status, 0);
+  assert.match(said, /packed twice, the tarball differs/);
+  assert.ok(!readdirSync(work).includes('differs'));
+});
+
+test('a key of another kind signs nothing', { skip }, () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const path = join(work, 'ec');
+  writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  assert.equal(createPublicKey(privateKey).asymmetricKeyType, 'ec');
+  const { status, said } = releaseScript('--key', path, '--out', join(work, 'nothing'));
+  assert.notEqual(status, 0);
+  assert.match(said, /the key is of type ec/);
+});
+
+function tarballName(): string {
+  return readdirSync(release).find((name) => name.endsWith('.tgz')) ?? '';
+}
