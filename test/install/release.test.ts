@@ -18,6 +18,8 @@ import { NAMES } from '../../scripts/release/names.ts';
 import type { Sbom } from '../../scripts/release/sbom.ts';
 import { sumsOf } from '../../scripts/release/sums.ts';
 import { verifyRelease } from '../../scripts/release/verify.ts';
+import { copyCheckout } from '../support/checkout.ts';
+import { PLAIN_ENV, runHere } from '../support/npm.ts';
 import { needs } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
 
@@ -41,21 +43,13 @@ function makeKey(name: string): KeyFiles {
   return { path, privateKey, publicKey };
 }
 
-/** As in a shell of its own: without what the npm that runs these tests tells its children. */
-const env = {
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_'))),
-  GIT_CONFIG_GLOBAL: '/dev/null',
-};
-
 function run(cwd: string, ...[program = '', ...args]: string[]) {
-  const { status, stdout, stderr } = spawnSync(program, args, { cwd, env, encoding: 'utf8' });
-  return { status, stdout, said: `${stdout}${stderr}` };
-}
-
-function must(cwd: string, ...command: string[]): string {
-  const { status, stdout, said } = run(cwd, ...command);
-  assert.equal(status, 0, `${command.join(' ')}\n${said}`);
-  return stdout;
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    cwd,
+    env: PLAIN_ENV,
+    encoding: 'utf8',
+  });
+  return { status, said: `${stdout}${stderr}` };
 }
 
 function releaseScript(...args: string[]) {
@@ -69,9 +63,9 @@ function make(out: string, ...options: string[]) {
 
 function commitAll(): string {
   const who = ['-c', 'user.name=test', '-c', 'user.email=test@example.com'];
-  must(checkout, 'git', 'add', '--all');
-  must(checkout, 'git', ...who, 'commit', '--quiet', '--allow-empty', '--message', 'All');
-  return must(checkout, 'git', 'rev-parse', 'HEAD').trim();
+  runHere(checkout, 'git', 'add', '--all');
+  runHere(checkout, 'git', ...who, 'commit', '--quiet', '--allow-empty', '--message', 'All');
+  return runHere(checkout, 'git', 'rev-parse', 'HEAD').trim();
 }
 
 let commit: string;
@@ -79,11 +73,8 @@ let commit: string;
 // A repository of its own, whose commit is this checkout as it stands: what is tested is what is being worked on.
 before(() => {
   if (skip) return;
-  const left = new Set(['node_modules', '.git', 'dist', 'var', 'coverage', 'release']);
-  mkdirSync(checkout);
-  for (const name of readdirSync(ROOT).filter((entry) => !left.has(entry)))
-    cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
-  must(checkout, 'git', 'init', '--quiet');
+  copyCheckout(checkout);
+  runHere(checkout, 'git', 'init', '--quiet');
   commit = commitAll();
   writeFileSync(join(checkout, 'docs/draft.md'), 'not committed\n');
   const { status, said } = make(release);
@@ -95,7 +86,7 @@ test('a release is whole in the eyes of its own script and of sha256sum', { skip
   const { status, said } = releaseScript(...options);
   assert.equal(status, 0, said);
   assert.match(said, /whole, and signed by this key/);
-  must(release, 'sha256sum', '--check', '--strict', NAMES.sums);
+  runHere(release, 'sha256sum', '--check', '--strict', NAMES.sums);
 });
 
 test('the provenance names the commit, and the tarball holds nothing that is not in it', {
@@ -109,7 +100,7 @@ test('the provenance names the commit, and the tarball holds nothing that is not
   assert.deepEqual(resolvedDependencies[0]?.digest, { gitCommit: commit });
   const compiler = resolvedDependencies.find(({ uri }) => uri?.startsWith('pkg:npm/typescript@'));
   assert.match(JSON.stringify(compiler?.digest), /^\{"sha512":"[0-9a-f]{128}"\}$/);
-  const shipped = must(release, 'tar', '-tzf', tarballName());
+  const shipped = runHere(release, 'tar', '-tzf', tarballName());
   assert.match(shipped, /^package\/docs\/install\.md$/m);
   assert.doesNotMatch(shipped, /draft/);
 });
@@ -119,9 +110,9 @@ test('npm ci in the unpacked tarball installs what the SBOM lists, and nothing e
 }, () => {
   const folder = join(work, 'installed');
   mkdirSync(folder);
-  must(folder, 'tar', '-xzf', join(release, tarballName()), '--strip-components=1');
-  must(folder, 'npm', 'ci', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund');
-  const installed = must(folder, 'npm', 'ls', '--omit=dev', '--all', '--parseable', '--long')
+  runHere(folder, 'tar', '-xzf', join(release, tarballName()), '--strip-components=1');
+  runHere(folder, 'npm', 'ci', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund');
+  const installed = runHere(folder, 'npm', 'ls', '--omit=dev', '--all', '--parseable', '--long')
     .trim()
     .split('\n')
     .map((line) => line.split(':')[1]);
@@ -130,7 +121,7 @@ test('npm ci in the unpacked tarball installs what the SBOM lists, and nothing e
     ({ name, version }) => `${name}@${version}`,
   );
   assert.deepEqual(new Set(installed), new Set(listed));
-  assert.match(must(folder, process.execPath, 'bin/sekisho.js', '--help'), /^Usage: sekisho /);
+  assert.match(runHere(folder, process.execPath, 'bin/sekisho.js', '--help'), /^Usage: sekisho /);
 });
 
 /** A copy of the release that somebody changed. */
