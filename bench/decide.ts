@@ -48,6 +48,7 @@ function policyOf(size: number): PolicyConfig {
     sets: new Map(),
     rules: Array.from({ length: size }, (_, i) => allow(i)),
     enforcement: 'enforce',
+    exits: [],
   };
 }
 

@@ -7,7 +7,7 @@ import type { Principal } from './core/principal.ts';
 import { Refusal, UpstreamError } from './core/refusal.ts';
 import type { Resolver } from './destination/resolver.ts';
 import type { InForce } from './in-force.ts';
-import { decideAddresses, decideName, type OwnAddresses } from './policy/policy.ts';
+import { decideAddresses, decideName, isLeftToParent, type OwnAddresses } from './policy/policy.ts';
 import type { Question } from './policy/question.ts';
 
 /** What an exchange needs of the gateway. */
@@ -30,7 +30,7 @@ export interface Permit {
   readonly decision: Decision;
   readonly principal: Principal | undefined;
   readonly question: Question;
-  /** The only addresses that may be dialled. */
+  /** The only addresses that may be dialled; none where a parent proxy resolves. */
   readonly addresses: readonly Ip[];
 }
 
@@ -82,15 +82,19 @@ async function pass<Stream>(
   const named = decideName(policy, question);
   if (!passes(named)) return refuse(named);
 
-  // resolve once: these addresses are decided on, and these are dialled.
-  const ips = await resolve(gate.resolver, destination.host).catch(async (error: unknown) => {
-    await record.decision(named);
-    throw error;
-  });
+  // resolve once: these addresses are decided on, and these are dialled. Only a parent proxy may be left to resolve.
+  const ips = isLeftToParent(named, destination)
+    ? undefined
+    : await resolve(gate.resolver, destination.host).catch(async (error: unknown) => {
+        await record.decision(named);
+        throw error;
+      });
 
   // decide on each address.
-  const { decision, addresses } = decideAddresses(policy, question, ips, gate.own);
-  if (!passes(decision)) return refuse(decision, ips[0]);
+  const { decision, addresses } = ips
+    ? decideAddresses(policy, question, ips, gate.own)
+    : { decision: named, addresses: [] };
+  if (!passes(decision)) return refuse(decision, ips?.[0]);
 
   // record before the first byte goes out.
   await record.decision(decision, addresses[0]);

@@ -1,12 +1,13 @@
 import type { Config, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
-import type { Ip } from './core/ip.ts';
 import type { Secret } from './core/secret.ts';
 import { compileIdentity, type Identifier } from './identity/identify.ts';
 import { compile, type Policy } from './policy/policy.ts';
 import { readSecrets } from './secret/read.ts';
 import type { SecretSurroundings } from './secret/source.ts';
+import { compileExits } from './upstream/exits.ts';
+import type { WayOut } from './upstream/way-out.ts';
 
 /** All that an exchange is decided by. A reload puts another one in its place as a whole, between two exchanges. */
 export interface InForce {
@@ -17,8 +18,7 @@ export interface InForce {
   readonly policy: Policy;
   /** Whom a refused developer asks when neither rule nor principal names anybody. */
   readonly contact: string | undefined;
-  /** Local addresses by the name of their exit. */
-  readonly exits: ReadonlyMap<string, Ip>;
+  readonly exits: ReadonlyMap<string, WayOut>;
   readonly listeners: ReadonlyMap<string, ListenerConfig>;
   /** Lower-case names of headers that principals are, or were before a reload, recognised by. */
   readonly identityHeaders: ReadonlySet<string>;
@@ -46,6 +46,6 @@ export function putTogether(
     listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
     policy: compile(config),
     contact: config.gateway.contact,
-    exits: new Map(config.exits.map(({ name, localAddress }) => [name, localAddress])),
+    exits: compileExits(config.exits, config.credentials, secret),
   };
 }

@@ -2,11 +2,12 @@ import { type Decision, deny, passes } from './core/decision.ts';
 import type { Ip } from './core/ip.ts';
 import type { Permit } from './exchange.ts';
 import type { InForce } from './in-force.ts';
-import { decideAddress, decideName, type OwnAddresses } from './policy/policy.ts';
+import { decideAddress, decideName, isLeftToParent, type OwnAddresses } from './policy/policy.ts';
 
 export interface OpenTunnel {
   readonly permit: Permit;
-  readonly address: Ip;
+  /** Undefined where a parent proxy resolved it. */
+  readonly address: Ip | undefined;
   breakOff(): void;
 }
 
@@ -50,7 +51,7 @@ export class OpenTunnels {
 
 function decideAgain(
   { principal, question }: Permit,
-  address: Ip,
+  address: Ip | undefined,
   { policy, config }: InForce,
   own: OwnAddresses,
   now: number,
@@ -61,6 +62,10 @@ function decideAgain(
   if (principal !== undefined && !known) {
     return deny('identify', 'identity-invalid', 'this principal is no longer defined');
   }
-  const named = decideName(policy, { ...question, now });
-  return passes(named) ? decideAddress(policy, { ...question, now }, address, own) : named;
+  const asked = { ...question, now };
+  const named = decideName(policy, asked);
+  if (!passes(named)) return named;
+  if (address !== undefined) return decideAddress(policy, asked, address, own);
+  if (isLeftToParent(named, question.destination)) return named;
+  return deny('address', 'address-forbidden', 'only a parent proxy knows its address');
 }

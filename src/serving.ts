@@ -3,6 +3,8 @@ import { ownPage } from './admin/own-pages.ts';
 import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
+import type { Hostname } from './core/hostname.ts';
+import type { Ip } from './core/ip.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Parts } from './parts.ts';
@@ -57,6 +59,10 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
     now: () => performance.now(),
   };
   const { connectMs, idleMs } = timeouts;
+  const parents = {
+    resolve: (host: Hostname) => parts.resolver.resolve(host),
+    isListener: (ip: Ip, port: number) => parts.own.isListener(ip, port),
+  };
   return new UpstreamGrant(
     {
       id: record.id,
@@ -67,11 +73,11 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       destination: question.destination,
       addresses,
       record: (later) => record.decision(later),
-      dialled: (address) => record.dialled(address),
+      dialled: (connection) => record.dialled(connection),
       opened: (address, breakOff) =>
         parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
     },
-    { pool: parts.pool, exits: inForce.exits, connectMs, idleMs, meter },
+    { pool: parts.pool, exits: inForce.exits, parents, connectMs, idleMs, meter },
   );
 }
 

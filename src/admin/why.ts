@@ -41,6 +41,7 @@ export interface WhyReport {
     | 'destination'
     | 'address'
     | 'exit'
+    | 'parent'
   >;
   /** In the order in which they fell; the last one stands. */
   readonly decisions: readonly (RecordedDecision & { readonly time: string })[];
@@ -122,7 +123,7 @@ function meaning(
 
 function factsOf(first: DecisionEvent | OutcomeEvent, last: DecisionEvent | OutcomeEvent) {
   const { gateway, listener, client, principal, identifiedBy, action } = last;
-  const { path, destination, address, exit } = last;
+  const { path, destination, address, exit, parent } = last;
   return {
     time: first.time,
     gateway,
@@ -135,6 +136,7 @@ function factsOf(first: DecisionEvent | OutcomeEvent, last: DecisionEvent | Outc
     destination,
     address,
     exit,
+    ...(parent && { parent }),
   };
 }
 

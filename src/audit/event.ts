@@ -24,7 +24,7 @@ export interface ExchangeFacts {
 
 /** What the last decision settled. */
 export interface Standing {
-  /** The address that is dialled. */
+  /** The destination's address, which is dialled here or asked of the parent proxy; null where that resolves. */
   readonly address: string | null;
   readonly class: TrafficClass;
   /** null only in the outcome of an exchange that broke before anything was decided. */
@@ -32,6 +32,8 @@ export interface Standing {
   /** The digest of the policy that decided. */
   readonly policy: string;
   readonly exit: string | null;
+  /** The parent proxy that the exit leads through, and its address once it was dialled. */
+  readonly parent?: { readonly name: string; readonly address: string | null };
 }
 
 export interface RecordedDecision {
@@ -119,8 +121,13 @@ export function encodeStanding(standing: Standing): string {
     `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
     `"destination":${quoteOrNull(destination)},"external":${external}},` +
     `"decision":${encodeDecision(standing.decision)},` +
-    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}`
+    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}${parentField(standing)}`
   );
+}
+
+function parentField({ parent }: Standing): string {
+  if (parent === undefined) return '';
+  return `,"parent":{"name":${quote(parent.name)},"address":${quoteOrNull(parent.address)}}`;
 }
 
 function encodeDecision(decision: RecordedDecision | null): string {

@@ -1,5 +1,5 @@
 import type { AuditConfig } from '../config/config.ts';
-import type { Conversation, Outcome } from '../core/conversation.ts';
+import type { Connection, Conversation, Outcome } from '../core/conversation.ts';
 import { type Decision, deny } from '../core/decision.ts';
 import { destinationText } from '../core/destination.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
@@ -19,6 +19,8 @@ export type Recorded = Pick<
   Conversation<unknown>,
   'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request'
 >;
+
+type Dialled = Pick<Connection<unknown>, 'address' | 'parent'>;
 
 /** What a reload changes. An exchange keeps what held when it began. */
 export interface RecordSettings {
@@ -64,6 +66,7 @@ export class ExchangeRecord {
   #principal: Principal | undefined;
   #decision: Decision | undefined;
   #address: Ip | undefined;
+  #parent: Ip | undefined;
   #trouble: UpstreamError | undefined;
   /** Decided by the first decision; undefined before. */
   #written: boolean | undefined;
@@ -116,10 +119,11 @@ export class ExchangeRecord {
     }
   }
 
-  /** The address that a connection was made to, where several were decided on. */
-  dialled(address: Ip): void {
-    if (this.#address !== undefined && address.equals(this.#address)) return;
+  /** Where a connection leads, where several addresses were decided on, and through which address of a parent proxy. */
+  dialled({ address, parent }: Dialled): void {
+    if (sameAddress(address, this.#address) && sameAddress(parent?.address, this.#parent)) return;
     this.#address = address;
+    this.#parent = parent?.address;
     this.#standing = undefined;
   }
 
@@ -172,14 +176,17 @@ export class ExchangeRecord {
 
   #encoded(): string {
     const client = this.#conversation.client.ip;
-    const address = this.#address ?? null;
+    const destination = this.#address ?? null;
+    const parent = this.#decision?.settings?.parent;
+    // Without a parent proxy the next hop is the destination itself.
+    const way = this.#parent ?? (parent === undefined ? destination : null);
     this.#standing ??= encodeStanding({
-      address: address?.text ?? null,
-      // Without a parent proxy the next hop is the destination itself.
-      class: classify({ client, way: address, destination: address }, this.#settings.owned),
+      address: destination?.text ?? null,
+      class: classify({ client, way, destination }, this.#settings.owned),
       decision: this.#decision === undefined ? null : recordedDecision(this.#decision),
       policy: this.#settings.policy,
       exit: this.#decision?.settings?.via ?? null,
+      ...(parent && { parent: { name: parent.name, address: this.#parent?.text ?? null } }),
     });
     return this.#standing;
   }
@@ -188,4 +195,8 @@ export class ExchangeRecord {
 function recordedDecision(decision: Decision): RecordedDecision {
   const { stage, effect, reason, rule, mode, detail } = decision;
   return { stage, effect, reason, rule: rule ?? null, mode, ...(detail && { detail }) };
+}
+
+function sameAddress(a: Ip | undefined, b: Ip | undefined): boolean {
+  return a === b || a?.text === b?.text;
 }

@@ -190,7 +190,7 @@ test('the outcome shows the address that was dialled and what went wrong', async
   const { recorder, events } = makeRecorder();
   const record = recorder.begin(CONNECT);
   await record.decision(ALLOW, ip('140.82.121.6'));
-  record.dialled(ip('140.82.121.5'));
+  record.dialled({ address: ip('140.82.121.5') });
   record.trouble(new UpstreamError('upstream-reset', 'the header ended early'));
   record.outcome({ ...DONE, status: 502, error: 'upstream-reset' });
   assert.partialDeepStrictEqual(events()[1], {

@@ -13,7 +13,7 @@ export function squidLine(event: OutcomeEvent): string {
   const fields = [
     `${Math.floor(milliseconds / 1000)}.${String(milliseconds % 1000).padStart(3, '0')}`,
     String(Math.round(outcome.durationMs)).padStart(6),
-    field(client.slice(0, client.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1')),
+    field(hostOf(client)),
     `${resultCode(event)}/${String(outcome.status ?? 0).padStart(3, '0')}`,
     String(outcome.bytesDown),
     field(action),
@@ -37,9 +37,15 @@ function url({ destination, action, path }: OutcomeEvent): string {
   return `http://${destination.replace(/:80$/, '')}${path ?? '/'}`;
 }
 
-function hierarchy({ decision, address }: OutcomeEvent): string {
-  const direct = decision !== null && passes(decision) && address !== null;
-  return direct ? `HIER_DIRECT/${address}` : 'HIER_NONE/-';
+function hierarchy({ decision, address, parent }: OutcomeEvent): string {
+  if (decision === null || !passes(decision)) return 'HIER_NONE/-';
+  if (parent !== undefined) return `FIRSTUP_PARENT/${hostOf(parent.name)}`;
+  return address === null ? 'HIER_NONE/-' : `HIER_DIRECT/${address}`;
+}
+
+/** Of `host:port`, an IPv6 address without its brackets. */
+function hostOf(text: string): string {
+  return text.slice(0, text.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
 }
 
 /** Percent-encodes, as Squid does, what would end a field, a line, or act upon a terminal. */

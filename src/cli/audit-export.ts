@@ -63,6 +63,7 @@ const CELLS: Readonly<Record<string, (event: OutcomeEvent | DecisionEvent) => Ce
   mode: ({ decision }) => decision?.mode,
   stage: ({ decision }) => decision?.stage,
   exit: ({ exit }) => exit,
+  parent: ({ parent }) => parent?.name,
   policy: ({ policy }) => policy,
   status: (event) => ended(event)?.status,
   error: (event) => ended(event)?.error,

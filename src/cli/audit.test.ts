@@ -149,6 +149,7 @@ test('why tells what happened, then what to do about it', async (t) => {
     sets: new Map(),
     rules: [],
     enforcement: 'enforce',
+    exits: [],
   });
   const today = { policy, digest: 'sha256:5e15', contact: 'network@example.com', now: 0 };
   const { decision, ...refused } = { ...ALLOWED, decision: REFUSED.decision };

@@ -19,6 +19,7 @@ import {
   compile,
   type Explanation,
   explain,
+  isLeftToParent,
   type Question,
   type RuleExplanation,
 } from '../policy/policy.ts';
@@ -142,6 +143,8 @@ function explanationText(question: Question, explanation: Explanation): string {
 function addressLines({ destination }: Question, { decision }: Explanation): string[] {
   if (decision.stage === 'address' || !passes(decision) || destination.host instanceof Ip)
     return [];
+  if (isLeftToParent(decision, destination))
+    return [`  by name alone: the parent proxy ${decision.settings?.parent?.name} resolves it`];
   return ['  by name alone: --address IP also judges what the name resolves to'];
 }
 

@@ -51,7 +51,7 @@ function whyText(report: WhyReport, colors: Colors): string {
 
 function factsOf({ id, exchange, nearest, contact }: WhyReport): [string, string][] {
   const { time, gateway, listener, client, principal, identifiedBy } = exchange;
-  const { action, destination, path, address, exit } = exchange;
+  const { action, destination, path, address, exit, parent } = exchange;
   const facts: [string, string | null][] = [
     ['exchange', id],
     ['time', time],
@@ -60,6 +60,7 @@ function factsOf({ id, exchange, nearest, contact }: WhyReport): [string, string
     ['asked for', `${action} ${destination ?? '-'}${path ?? ''}`],
     ['address', address],
     ['exit', exit],
+    ['parent proxy', parent?.name ?? null],
     ['nearest rule', nearest && `${nearest.rule} (${nearest.at}): ${nearest.why}`],
     ['contact', contact],
   ];

@@ -9,7 +9,7 @@ export function findClearIdentity({ listeners, principals, networks }: Config): 
   const isOwned = (peers: Cidr) => networks.owned.some((owned) => peers.inside(owned));
   return listeners
     .filter(({ tls }) => tls === undefined)
-    .filter(({ bind, from }) => !bind.every(isLoopback) && from?.every(isOwned) !== true)
+    .filter(({ bind, from }) => !bind.every(isOnLoopback) && from?.every(isOwned) !== true)
     .map(({ name, at }) => {
       const message = `the listener ${quote(name)} takes header, basic and bearer identity in clear from outside networks.owned`;
       return warning(
@@ -22,9 +22,14 @@ export function findClearIdentity({ listeners, principals, networks }: Config): 
 
 const LOOPBACK = ['127.0.0.0/8', '::1'].map((text) => Cidr.parse(text) as Cidr);
 
-function isLoopback({ host }: Bind): boolean {
+function isOnLoopback({ host }: Bind): boolean {
   const address = Cidr.parse(host);
-  return address !== undefined && LOOPBACK.some((range) => address.inside(range));
+  return address !== undefined && isLoopback(address);
+}
+
+/** Whether a network never leaves this host. */
+export function isLoopback(network: Cidr): boolean {
+  return LOOPBACK.some((range) => network.inside(range));
 }
 
 /**

@@ -21,6 +21,7 @@ export interface Config {
   readonly enforcement: 'enforce' | 'report';
   readonly expect: readonly Expectation[];
   readonly exits: readonly ExitConfig[];
+  readonly credentials: readonly CredentialConfig[];
   readonly audit: AuditConfig;
 }
 
@@ -157,11 +158,42 @@ export interface Expectation {
   readonly at: Position;
 }
 
-export interface ExitConfig {
+/** A way out: from addresses of this host, or through another proxy. */
+export type ExitConfig = LocalExit | ParentExit;
+
+interface ExitBase {
   readonly name: string;
-  readonly localAddress: Ip;
   /** What the world sees, for all gateways; for documentation and `exits verify`. */
   readonly public: readonly Ip[];
+  readonly at: Position;
+}
+
+export interface LocalExit extends ExitBase {
+  readonly kind: 'local';
+  /** At most one of each family; never empty. */
+  readonly localAddresses: readonly Ip[];
+}
+
+export interface ParentExit extends ExitBase {
+  readonly kind: 'parent';
+  readonly parent: ParentProxyConfig;
+}
+
+export interface ParentProxyConfig {
+  readonly host: Hostname | Ip;
+  readonly port: number;
+  /** Undefined: plain HTTP. `ca`: PEM; undefined: the system's. */
+  readonly tls: { readonly ca: string | undefined } | undefined;
+  readonly credential: string | undefined;
+  /** Who looks destinations up: the gateway, which then decides on their addresses, or the parent. */
+  readonly resolve: 'local' | 'parent';
+}
+
+/** What the gateway shows to one host, and to no other. */
+export interface CredentialConfig {
+  readonly name: string;
+  readonly for: Hostname | Ip;
+  readonly basic: { readonly username: string; readonly password: SecretRef };
   readonly at: Position;
 }
 

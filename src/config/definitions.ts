@@ -10,6 +10,7 @@ const PARSERS = {
   groups: parseName,
   sets: parseWord,
   exits: parseWord,
+  credentials: parseWord,
 } as const;
 
 /** @throws Fault */

@@ -12,7 +12,10 @@ sets: { s: { hosts: { file: s.txt } } }
 rules:
   - { name: r1, allow: [g], to: [s], via: e }
   - { name: r2, deny: ["*"], to: [b.example], expires: 2027-01-01 }
-exits: { e: { localAddress: 10.0.0.1, public: [203.0.113.1] } }
+exits:
+  e: { localAddress: 10.0.0.1, public: [203.0.113.1] }
+  corp: { parentProxy: { url: "http://proxy.example:3128", credential: c } }
+credentials: { c: { for: proxy.example, basic: { username: gw, password: { literal: one } } } }
 `;
 
 function digest(policy = POLICY, list = 'a.example\nb.example\n'): string {
@@ -44,7 +47,7 @@ const SAME: Readonly<Record<string, () => string>> = {
   'the order of rules': () => digest(POLICY.replace(/(.*r1.*\n)(.*r2.*\n)/, '$2$1')),
   'the name of the gateway': () => digest(`gateway: { name: other }${POLICY}`),
   'the local address of an exit': () => digest(edit('10.0.0.1', '10.0.0.2')),
-  'the value of a literal secret': () => digest(edit('literal: one', 'literal: two')),
+  'the value of a literal secret': () => digest(POLICY.replaceAll('literal: one', 'literal: two')),
   'the order and the comments of a list of hosts': () =>
     digest(POLICY, '# x\nb.example # y\na.example\n'),
   'the file in which a rule stands': () => {
@@ -68,6 +71,9 @@ const OTHER: Readonly<Record<string, () => string>> = {
   'an owned network': () => digest(edit('10.0.0.0/8', '10.0.0.0/9')),
   enforcement: () => digest(`enforcement: report${POLICY}`),
   'the last day of a rule': () => digest(edit('2027-01-01', '2027-01-02')),
+  'a parent proxy': () => digest(edit('proxy.example:3128', 'proxy.example:3129')),
+  'who resolves': () => digest(edit('credential: c }', 'credential: c, resolve: parent }')),
+  'the user that a parent proxy knows': () => digest(edit('username: gw', 'username: other')),
   'the members of a group': () => digest(edit('g: [a]', 'g: [a, b]')),
 };
 

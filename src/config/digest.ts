@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { compareText } from '../core/diagnostic.ts';
-import type { Config, IdentifyConfig, SecretRef, SetConfig } from './config.ts';
+import type { Config, ExitConfig, IdentifyConfig, SecretRef, SetConfig } from './config.ts';
 
 /**
  * `sha256:…` over what decides who may reach what. Gateways with one policy agree on it: the order of keys, rules and
@@ -26,7 +26,11 @@ export function digestPolicy(config: Config, folder: string): string {
     sets: Object.fromEntries([...config.sets].map(([name, set]) => [name, entryTexts(set)])),
     rules: byName(config.rules).map(({ at, ...rule }) => rule),
     enforcement: config.enforcement,
-    exits: byName(config.exits).map((exit) => ({ name: exit.name, public: exit.public })),
+    exits: byName(config.exits).map(wayOut),
+    credentials: byName(config.credentials).map(({ at, basic, ...credential }) => ({
+      ...credential,
+      basic: { username: basic.username, password: sourceOf(basic.password, folder) },
+    })),
   };
   return `sha256:${createHash('sha256').update(canonicalJson(policy)).digest('hex')}`;
 }
@@ -37,6 +41,15 @@ function byName<Named extends { readonly name: string }>(list: readonly Named[])
 
 function entryTexts({ entries }: SetConfig): string[] {
   return entries.map((entry) => canonicalJson(entry)).sort(compareText);
+}
+
+/** Gateways differ in their local addresses; a parent proxy is one for all of them. */
+function wayOut(exit: ExitConfig) {
+  return {
+    name: exit.name,
+    public: exit.public,
+    ...(exit.kind === 'parent' && { parent: exit.parent }),
+  };
 }
 
 function digestible({ header, basic, bearer, clientAddress }: IdentifyConfig, folder: string) {

@@ -11,6 +11,9 @@ const rule = (more: string) =>
 const listener = (more: string) =>
   `listeners: { l: { type: forward-proxy, bind: "127.0.0.1:0", ${more} } }`;
 const identify = (entry: string) => `principals: { app: { identify: [${entry}] } }`;
+const parent = (more: string) => `exits: { e: { parentProxy: { ${more} } } }`;
+const CREDENTIAL =
+  'credentials: { mine: { for: other.example, basic: { username: u, password: { env: T } } } }\n';
 const to = (entry: string) => `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [${entry}] }]`;
 
 const refuses = (what: string) =>
@@ -25,7 +28,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
   ],
   'what the language has and this version does not enforce': [
     ['§identity: {}', refuses('identity')],
-    ['§credentials: { a: {} }', refuses('credentials')],
     ['§intercept: {}', refuses('intercept')],
     ['§databases: {}', refuses('databases')],
     ['§ingress: {}', refuses('ingress')],
@@ -49,7 +51,16 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     [rule('§users: [a]'), refuses('users')],
     [rule('§databases: [a]'), refuses('databases')],
     [to('§"database:orders"'), refuses('database:')],
-    ['exits: { e: { §parentProxy: {} } }', refuses('parentProxy')],
+    [
+      'credentials: { c: { for: a.example, basic: { username: u, password: { env: T } }, §sigv4: {}, §header: {} } }',
+      refuses('sigv4'),
+      refuses('header'),
+    ],
+    [
+      'credentials: { §c: { for: a.example, §convention: x } }',
+      '"basic" is missing; add it',
+      refuses('convention'),
+    ],
   ],
   'values of another kind': [
     [
@@ -156,7 +167,76 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'exits: { e: { localAddress: §a.example } }',
       '"a.example" is not an address; write one IP address, without port',
     ],
-    ['exits: { e: §{} }', 'an exit without localAddress leads nowhere; write localAddress'],
+    ['exits: { e: §{} }', 'this exit leads nowhere; write localAddress or parentProxy'],
+    [
+      'exits: { e: { localAddress: §[10.0.0.1, "2001:db8::1", 10.0.0.2] } }',
+      'an exit leaves from one address of each family; make an exit for each address, or write one IPv4 and one IPv6 address',
+    ],
+    [
+      'exits: { e: { localAddress: [10.0.0.1, { env: §NOPE }] } }',
+      'the environment has no "NOPE"; set it to an address of this host',
+    ],
+    [
+      'exits: { e: §{ localAddress: 10.0.0.1, parentProxy: { url: "http://proxy.example:3128" } } }',
+      'an exit cannot lead two ways; keep one of localAddress and parentProxy',
+    ],
+  ],
+  'parent proxies and their credentials': [
+    ['exits: { e: { §parentProxy: {} } }', '"url" is missing; add it'],
+    [
+      parent('url: §"proxy.example:3128"'),
+      '"proxy.example:3128" is not the URL of a proxy; write http://proxy.example:3128',
+    ],
+    [
+      parent('url: §"socks5://proxy.example:1080"'),
+      '"socks5://proxy.example:1080" is not the URL of a proxy; write http://proxy.example:3128',
+    ],
+    [
+      parent('url: §"http://gateway:pass@proxy.example:3128"'),
+      'the URL of a proxy holds no user; put it into credentials, and name it',
+    ],
+    [
+      parent('url: §"http://proxy.example:3128/pac"'),
+      '"http://proxy.example:3128/pac" has a path; write http://proxy.example:3128',
+    ],
+    [
+      parent('url: §"https://proxy.example/"'),
+      '"https://proxy.example/" names no port; write http://proxy.example:3128',
+    ],
+    [
+      parent('url: §"http://0x7f.1:3128"'),
+      '"0x7f.1:3128" is not the place of a proxy: a numeric last label makes this an address in disguise; write http://proxy.example:3128',
+    ],
+    [
+      parent('url: "http://proxy.example:3128", §tls: { ca: { file: ca.pem } }'),
+      '"tls" has no meaning for http://; write https://, or remove it',
+    ],
+    [
+      parent('url: "https://proxy.example:3129", tls: { ca: { file: §ca.pem } }'),
+      '"ca.pem" does not exist; create it, or correct the path',
+    ],
+    [
+      parent('url: "http://proxy.example:3128", credential: §corp'),
+      'no credential is called "corp"; define it under credentials',
+    ],
+    [
+      `${CREDENTIAL}${parent('url: "http://proxy.example:3128", credential: §mine')}`,
+      'the credential "mine" is for other.example, not for proxy.example; give proxy.example a credential of its own',
+    ],
+    [
+      parent('url: "http://proxy.example:3128", resolve: §remote'),
+      '"remote" is none of its values; write local or parent',
+    ],
+    [
+      'credentials: { c: { for: §"proxy.example:3128", basic: { username: §"a:b", password: §secret } } }',
+      '"proxy.example:3128" is not a host: the host has a character that no DNS name has; write the one host that it is for, without scheme and port',
+      '"a:b" is not a user name; leave out colons and control characters',
+      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
+    ],
+    [
+      `${rule('via: e, §addresses: [10.0.0.0/8]')}\n${parent('url: "http://proxy.example:3128", resolve: parent')}`,
+      'addresses cannot be held to: the exit "e" leaves names to its parent proxy; remove it, or have the exit resolve: local',
+    ],
   ],
   destinations: [
     [to('§saas'), 'no set is called "saas"; a one-label host ends in a dot: "saas."'],

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { loadFiles, loadText } from '../../test/support/config.ts';
+import { createCertificates } from '../../test/support/certificates.ts';
+import { faultsOf, loadFiles, loadText } from '../../test/support/config.ts';
 import { Hostname } from '../core/hostname.ts';
 import { Cidr, Ip } from '../core/ip.ts';
 import type { AllowRule, DenyRule } from './config.ts';
+import { secretRefs } from './secret-refs.ts';
 
 const FULL = `version: 1
 gateway:
@@ -230,7 +232,10 @@ test('sets, groups, exits and expectations come resolved', () => {
     { kind: 'network', cidr: Cidr.parse('10.9.0.1') },
   ]);
   assert.deepEqual(groups.get('functions'), ['fn-*', 'athena-connector']);
-  assert.deepEqual(exits[0]?.localAddress.text, '10.0.0.9');
+  assert.deepEqual(
+    exits.map((exit) => exit.kind === 'local' && exit.localAddresses.map(String)),
+    [['10.0.0.9']],
+  );
   assert.deepEqual(exits[0]?.public.map(String), ['203.0.113.10']);
   assert.deepEqual(
     expect.map(({ principal, to, decision }) => [principal, to, decision]),
@@ -261,4 +266,41 @@ test('a large configuration loads in time that grows no faster than it does', ()
   cost(500);
   // Quadratic work would show as a factor of 64.
   assert.ok(cost(8000) < 30 * cost(1000));
+});
+
+test('a parent proxy comes with its place, its CA and its credential', () => {
+  const { ca } = createCertificates('proxy.example');
+  const yaml = `
+exits:
+  plain: { parentProxy: { url: "http://10.0.0.3:3128/" } }
+  secure:
+    parentProxy: { url: "HTTPS://[2001:db8::3]:3129", tls: { ca: { file: ca.pem } }, credential: c, resolve: parent }
+    public: [203.0.113.10]
+credentials: { c: { for: "2001:db8::3", basic: { username: gw, password: { env: T } } } }
+`;
+  const files = { 'sekisho.yaml': `version: 1\n${yaml}`, 'ca.pem': ca };
+  const loaded = loadFiles(files);
+  const [plain, secure] = loaded.config.exits.map((exit) => exit.kind === 'parent' && exit.parent);
+  assert.deepEqual(plain, {
+    host: Ip.parse('10.0.0.3'),
+    port: 3128,
+    tls: undefined,
+    credential: undefined,
+    resolve: 'local',
+  });
+  assert.deepEqual(secure, {
+    host: Ip.parse('2001:db8::3'),
+    port: 3129,
+    tls: { ca: String(ca) },
+    credential: 'c',
+    resolve: 'parent',
+  });
+  assert.deepEqual([...loaded.files.keys()], ['sekisho.yaml', 'ca.pem']);
+  assert.deepEqual(
+    secretRefs(loaded.config).map(({ from }) => from),
+    ['env'],
+  );
+  assert.deepEqual(faultsOf({ ...files, 'ca.pem': 'no certificate' }), [
+    'sekisho.yaml:6:74: "ca.pem" holds no certificate; name the CA certificate in PEM',
+  ]);
 });

@@ -4,8 +4,10 @@ import { toAdmin } from './admin.ts';
 import { toAudit } from './audit.ts';
 import { checkBinds } from './binds.ts';
 import type { Config, SetConfig } from './config.ts';
+import { toCredentials } from './credentials.ts';
 import { collectNames } from './definitions.ts';
 import { digestPolicy } from './digest.ts';
+import { checkExits } from './exit-faults.ts';
 import { toExits } from './exits.ts';
 import { toExpectations } from './expect.ts';
 import { explain } from './explain.ts';
@@ -54,8 +56,9 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
   checkOwnership(sources.list, merged, names, faults);
   checkGroupCycles(merged, faults);
   if (!written.success) throw new ConfigError(faults);
-  const config = toConfig(written.data, sets, merged, around.hostname);
+  const config = toConfig(written.data, sets, merged, around.hostname, reader);
   checkBinds(config, merged, faults);
+  checkExits(config, merged, faults);
   if (faults.length > 0) throw new ConfigError(faults);
   return {
     config,
@@ -70,6 +73,7 @@ function toConfig(
   sets: ReadonlyMap<string, SetConfig>,
   merged: Merged,
   hostname: string,
+  reader: FileReader,
 ): Config {
   return {
     gateway: toGateway(written.gateway, merged, hostname),
@@ -82,7 +86,8 @@ function toConfig(
     rules: toRules(written.rules, merged),
     enforcement: written.enforcement,
     expect: toExpectations(written.expect, merged),
-    exits: toExits(written.exits, merged),
+    exits: toExits(written.exits, merged, reader),
+    credentials: toCredentials(written.credentials, merged),
     audit: toAudit(written.audit, merged),
   };
 }

@@ -4,7 +4,7 @@ import type { Position } from './config.ts';
 import { nearest } from './nearest.ts';
 
 /** Sections whose keys are names that other sections refer to. */
-export const NAMING_SECTIONS = ['principals', 'groups', 'sets', 'exits'] as const;
+export const NAMING_SECTIONS = ['principals', 'groups', 'sets', 'exits', 'credentials'] as const;
 export type NamingSection = (typeof NAMING_SECTIONS)[number];
 
 export interface Definition {
@@ -19,10 +19,15 @@ export class Names {
   readonly groups = new Map<string, Definition>();
   readonly sets = new Map<string, Definition>();
   readonly exits = new Map<string, Definition>();
+  readonly credentials = new Map<string, Definition>();
   /** The addresses of each set. A set is missing here until it is read. */
   readonly networks = new Map<string, readonly Cidr[]>();
-  /** Sets and exits that something refers to. */
-  readonly used = { sets: new Set<string>(), exits: new Set<string>() };
+  /** What something refers to. */
+  readonly used = {
+    sets: new Set<string>(),
+    exits: new Set<string>(),
+    credentials: new Set<string>(),
+  };
   /** False when a file could not be read: what it defines is unknown, so that nothing can be called undefined. */
   complete = true;
   /** A hint costs a look at many names, so a file full of faults gets only so many. */
@@ -50,6 +55,13 @@ export class Names {
   useExit(name: string): string {
     this.require(['exits'], name, 'define it under exits');
     this.used.exits.add(name);
+    return name;
+  }
+
+  /** @throws Fault */
+  useCredential(name: string): string {
+    this.require(['credentials'], name, 'define it under credentials');
+    this.used.credentials.add(name);
     return name;
   }
 

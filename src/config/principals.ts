@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Fault, quote } from '../core/diagnostic.ts';
+import { basic } from './basic.ts';
 import type { IdentifyConfig, PrincipalConfig } from './config.ts';
 import type { Merged } from './merge.ts';
 import type { Names } from './names.ts';
@@ -30,17 +31,10 @@ function parseHeaderName(text: string): string {
   );
 }
 
-/** @throws Fault */
-function parseUsername(text: string): string {
-  // RFC 7617 2: what follows the first colon is the password.
-  if (/^[^:\p{Cc}]+$/u.test(text)) return text;
-  throw new Fault(`${quote(text)} is not a user name`, 'leave out colons and control characters');
-}
-
 function identifySchema(names: Names) {
   return section({
     header: section({ name: parsed(parseHeaderName), value: oneOrMore(secretRef) }).optional(),
-    basic: section({ username: parsed(parseUsername), password: secretRef }).optional(),
+    basic: basic.optional(),
     bearer: section({ token: secretRef }).optional(),
     clientAddress: networkList(names).optional(),
     awsIam: notYet('awsIam'),

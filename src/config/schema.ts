@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { adminSchema } from './admin.ts';
 import { auditSchema } from './audit.ts';
+import { credentialsSchema } from './credentials.ts';
 import { type ExitSurroundings, exitsSchema } from './exits.ts';
 import { expectSchema } from './expect.ts';
 import { gatewaySchema } from './gateway.ts';
@@ -27,10 +28,10 @@ function sections(names: Names, around: ExitSurroundings) {
     rules: rulesSchema(names),
     enforcement: choice(['enforce', 'report']).default('enforce'),
     expect: expectSchema(names),
-    exits: exitsSchema(around),
+    exits: exitsSchema(names, around),
+    credentials: credentialsSchema,
     audit: auditSchema,
     identity: notYet('identity'),
-    credentials: notYet('credentials'),
     intercept: notYet('intercept'),
     databases: notYet('databases'),
     ingress: notYet('ingress'),

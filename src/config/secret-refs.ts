@@ -1,12 +1,13 @@
 import type { Config, SecretRef } from './config.ts';
 
 /** Every secret that a configuration refers to, in its order. */
-export function secretRefs({ admin, principals }: Config): SecretRef[] {
+export function secretRefs({ admin, principals, credentials }: Config): SecretRef[] {
   const refs = admin.token === undefined ? [] : [admin.token];
   for (const { header, basic, bearer } of principals.flatMap(({ identify }) => identify)) {
     if (header !== undefined) refs.push(...header.values);
     if (basic !== undefined) refs.push(basic.password);
     if (bearer !== undefined) refs.push(bearer.token);
   }
+  for (const { basic } of credentials) refs.push(basic.password);
   return refs;
 }

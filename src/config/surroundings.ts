@@ -38,8 +38,9 @@ export function ownSurroundings(): Surroundings {
 export class FileReader {
   /** What was read, by path. */
   readonly texts = new Map<string, string>();
+  /** Takes what is wrong with files. */
+  readonly faults: Diagnostic[];
   private readonly around: Surroundings;
-  private readonly faults: Diagnostic[];
 
   constructor(around: Surroundings, faults: Diagnostic[]) {
     this.around = around;

@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import type { Merged } from './merge.ts';
 import type { Names, NamingSection } from './names.ts';
 
-/** Principals, groups, sets and exits that nothing refers to. */
+/** Principals, groups, sets, exits and credentials that nothing refers to. */
 export function findUnused(config: Config, merged: Merged, names: Names): Diagnostic[] {
   const used: Record<NamingSection, ReadonlySet<string>> = {
     ...names.used,

@@ -94,3 +94,41 @@ rules:
     '5:55: ".s3.amazonaws.com" is shared hosting, where every customer has a host; name the hosts that are meant',
   );
 });
+
+const VIA = `rules: [{ name: r, allow: [app], to: [a.example], via: e }]\n`;
+const mine = (receiver: string) =>
+  `credentials: { c: { for: ${receiver}, basic: { username: u, password: { env: T } } } }\n`;
+
+test('a credential that goes to its parent proxy in clear is told', () => {
+  const clear = (host: string, url: string) =>
+    `${APP}${VIA}${mine(host)}exits: { e: { parentProxy: { url: "${url}", credential: c } } }`;
+  warns(
+    clear('proxy.example', 'http://proxy.example:3128'),
+    '5:10: the credential "c" goes to the parent proxy of "e" in clear; reach the parent by https://',
+  );
+  warns(clear('proxy.example', 'https://proxy.example:3129'));
+  warns(clear('127.0.0.1', 'http://127.0.0.1:3128'));
+  warns(clear('"::1"', 'http://[::1]:3128'));
+});
+
+test('a deny of addresses is told where a parent proxy resolves', () => {
+  const denies = (resolve: string) =>
+    `${APP}exits: { e: { parentProxy: { url: "http://proxy.example:3128", resolve: ${resolve} } } }
+sets: { nets: { addresses: [192.0.2.0/24] } }
+rules:
+  - { name: r, allow: [app], to: [a.example], via: e }
+  - { name: net, deny: ["*"], to: [198.51.100.0/24] }
+  - { name: set, deny: ["*"], to: [nets] }
+  - { name: names, deny: ["*"], to: [b.example] }`;
+  const told = (name: string) =>
+    `the deny "${name}" cannot see the addresses of names that the rule "r" leaves to a parent proxy; deny the names as well, or have the parent deny the networks`;
+  warns(denies('parent'), `7:5: ${told('net')}`, `8:5: ${told('set')}`);
+  warns(denies('local'));
+});
+
+test('a credential that nothing uses is told', () => {
+  warns(
+    `${APP}rules: [{ name: r, allow: [app], to: [a.example] }]\n${mine('a.example')}`,
+    '4:16: nothing uses the credential "c"; use it or remove it',
+  );
+});

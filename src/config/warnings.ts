@@ -2,6 +2,7 @@ import { type Diagnostic, quote, warning } from '../core/diagnostic.ts';
 import { findClearIdentity, findTrustedClients } from './client-warnings.ts';
 import type { Config } from './config.ts';
 import { findBroadDestinations } from './destination-warnings.ts';
+import { findClearCredentials, findUnseeingDenies } from './exit-warnings.ts';
 import type { Merged } from './merge.ts';
 import type { Names } from './names.ts';
 import { secretRefs } from './secret-refs.ts';
@@ -25,6 +26,8 @@ export function findWarnings(
     ...findClearIdentity(config),
     ...findTrustedClients(config),
     ...findBroadDestinations(config, merged),
+    ...findClearCredentials(config),
+    ...findUnseeingDenies(config),
   ];
 }
 

@@ -43,13 +43,31 @@ export interface RefusalNotice {
   readonly contact: string | undefined;
 }
 
-/** A connection to an address that was decided on. `Stream` is a socket or what stands for one. */
+/** A connection on the way out that was decided on. `Stream` is a socket or what stands for one. */
 export interface Connection<Stream> {
   readonly stream: Stream;
-  readonly address: Ip;
+  /** The destination's, as it was decided on; undefined where the parent proxy resolves. */
+  readonly address: Ip | undefined;
+  /** The parent proxy that was dialled, where one stands between. */
+  readonly parent?: ParentLeg;
   /** Taken from the pool: it may turn out to be dead. */
   readonly reused: boolean;
 }
+
+export interface ParentLeg {
+  /** Its own address. */
+  readonly address: Ip;
+  /** Present where the connection ends at the parent, which takes requests in absolute form; else it was tunnelled through. */
+  readonly absolute?: AbsoluteForm;
+}
+
+export interface AbsoluteForm {
+  /** Adds what the parent wants to know the gateway by to the head of a request. */
+  authorize(head: { set(name: string, value: string): unknown }): void;
+}
+
+/** The Via field for the next proxy: all that a request has passed, this gateway last (RFC 9110 7.6.3). */
+export type Trail = () => string;
 
 /** How a tunnel went. Half-closes are honoured, so both directions end on their own. */
 export interface TunnelEnd {
@@ -67,10 +85,14 @@ export interface Grant<Stream> {
   readonly contact: string | undefined;
   /** Lower-case names of headers that tell who is calling: they must never reach a destination. */
   readonly identityHeaders: ReadonlySet<string>;
-  /** A new connection to one of the addresses that were decided on. @throws UpstreamError */
-  dial(): Promise<Connection<Stream>>;
-  /** A connection for one HTTP request, kept by an earlier exchange or new. @throws UpstreamError */
-  borrow(): Promise<Connection<Stream>>;
+  /** A new connection whose other end is the destination. @throws UpstreamError */
+  dial(trail: Trail): Promise<Connection<Stream>>;
+  /**
+   * A connection for one HTTP request, kept by an earlier exchange or new, whose other end may be a parent proxy.
+   *
+   * @throws UpstreamError
+   */
+  borrow(trail: Trail, which?: 'kept or new' | 'new'): Promise<Connection<Stream>>;
   /** Gives a borrowed connection back for a later exchange. Whoever does not call it destroys the stream. */
   giveBack(connection: Connection<Stream>): void;
   /** Passes bytes both ways until both sides are done. `early` is what the client sent already. Never rejects. */

@@ -7,12 +7,23 @@ export type Stage = 'accept' | 'identify' | 'name' | 'address' | 'hello' | 'requ
 export interface Settings {
   /** The exit to leave by; undefined: whatever address the system picks. */
   readonly via: string | undefined;
+  /** The parent proxy that this exit leads through. */
+  readonly parent: ParentHop | undefined;
   /** `off` lets a tunnel carry bytes that are not TLS. */
   readonly tls: 'required' | 'off';
 }
 
+/** The next proxy of a chain. */
+export interface ParentHop {
+  /** `proxy.corp:3128` */
+  readonly name: string;
+  /** Whether it resolves names, so that nobody here knows or decides on their addresses. */
+  readonly resolves: boolean;
+}
+
 export const DEFAULT_SETTINGS: Settings = {
   via: undefined,
+  parent: undefined,
   tls: 'required',
 };
 

@@ -53,6 +53,11 @@ export class Hostname {
     return Hostname.parse(ascii);
   }
 
+  /** Means whichever host looks it up, so it never leaves this one (RFC 6761 6.3). */
+  get isLocalhost(): boolean {
+    return this.name === 'localhost' || this.name.endsWith('.localhost');
+  }
+
   toString(): string {
     return this.name;
   }

@@ -104,7 +104,7 @@ class CachingResolver implements Resolver {
   #withoutQuery(host: Hostname): readonly Ip[] | undefined {
     const { name } = host;
     if (this.#closed) throw failed(name, 'the gateway is about to stop');
-    if (isWithin(name, 'localhost')) return LOOPBACK;
+    if (host.isLocalhost) return LOOPBACK;
     if (isWithin(name, 'invalid')) throw failed(name, 'names below .invalid never exist');
     const listed = this.#hosts.get(host);
     return listed === undefined ? undefined : inDialOrder(listed);

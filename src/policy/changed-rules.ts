@@ -1,5 +1,5 @@
 import type { DenyRule, RuleConfig } from '../config/config.ts';
-import type { PolicyConfig } from './compile.ts';
+import { type PolicyConfig, parentsOf } from './compile.ts';
 import { patternText } from './destination-index.ts';
 
 /** A rule, and the policy that it stands in. */
@@ -10,12 +10,14 @@ export interface RuleIn {
   readonly changed: boolean;
 }
 
-/** Every rule of both policies: also one that reads the same, where a set or a group that it names has changed. */
+/** Every rule of both policies: also one that reads the same, where a set, a group or an exit that it names has changed. */
 export function rulesOfBoth(before: PolicyConfig, after: PolicyConfig): RuleIn[] {
   const sets = changedSets(before, after);
+  const exits = changedExits(before, after);
   const groups = JSON.stringify([...before.groups]) !== JSON.stringify([...after.groups]);
   const isTouched = (rule: RuleConfig, config: PolicyConfig) =>
     rule.to.some((pattern) => pattern.kind === 'set' && sets.has(pattern.set)) ||
+    (rule.effect === 'allow' && rule.via !== undefined && exits.has(rule.via)) ||
     (groups && callersNamed(rule).some((name) => config.groups.has(name)));
   const side = (config: PolicyConfig, other: PolicyConfig): RuleIn[] => {
     const same = new Set(other.rules.map(fingerprint));
@@ -60,4 +62,13 @@ function changedSets(before: PolicyConfig, after: PolicyConfig): ReadonlySet<str
     config.sets.get(name)?.entries.map(patternText).sort().join('\n');
   const names = [...before.sets.keys(), ...after.sets.keys()];
   return new Set(names.filter((name) => texts(before, name) !== texts(after, name)));
+}
+
+/** Exits that lead through another parent proxy than before, or where the other side resolves. */
+function changedExits(before: PolicyConfig, after: PolicyConfig): ReadonlySet<string> {
+  const [was, is] = [parentsOf(before.exits), parentsOf(after.exits)];
+  const names = [...was.keys(), ...is.keys()];
+  return new Set(
+    names.filter((name) => JSON.stringify(was.get(name)) !== JSON.stringify(is.get(name))),
+  );
 }

@@ -8,14 +8,15 @@ import {
   NOW,
   nothingOwn,
   owning,
+  parentExit,
   policyConfig,
   principal,
   question,
 } from '../../test/support/policy.ts';
 import type { RuleConfig } from '../config/config.ts';
-import type { Decision } from '../core/decision.ts';
+import { DEFAULT_SETTINGS, type Decision } from '../core/decision.ts';
 import { Refusal } from '../core/refusal.ts';
-import { compile, decideAddress, decideAddresses, decideName } from './policy.ts';
+import { compile, decideAddress, decideAddresses, decideName, isLeftToParent } from './policy.ts';
 
 type Written = Parameters<typeof policyConfig>[1];
 type Asked = Parameters<typeof question>[0];
@@ -594,7 +595,7 @@ describe('what a decision carries', () => {
       reason: 'rule-allow',
       rule: 'allowing',
       mode: 'enforce',
-      settings: { via: 'x', tls: 'off' },
+      settings: { ...DEFAULT_SETTINGS, via: 'x', tls: 'off' },
       owner: 'rule@x',
     });
   });
@@ -606,11 +607,11 @@ describe('what a decision carries', () => {
   });
   it('a reported deny passes with the settings of the rule that allows', () => {
     const decision = byName([allow({ via: 'x' }), deny({ report: true })], host);
-    assert.deepEqual(decision.settings, { via: 'x', tls: 'required' });
+    assert.deepEqual(decision.settings, { ...DEFAULT_SETTINGS, via: 'x' });
   });
   it('a reported lack of rules passes with the default settings', () => {
     const decision = byName([], host, { enforcement: 'report' });
-    assert.deepEqual(decision.settings, { via: undefined, tls: 'required' });
+    assert.deepEqual(decision.settings, DEFAULT_SETTINGS);
   });
   it('names both rules of a tie', () => {
     const rules = [most('c', {}), most('b', {}), allow({ name: 'a', via: 'b' })];
@@ -949,4 +950,32 @@ it('tells callers of one name apart by their template, also the second time', ()
   assert.equal(ask(principal('job-a', 'job-{name}')), 'allow');
   assert.equal(ask(principal('job-a')), 'deny');
   assert.equal(ask(principal('job-a', 'job-{name}')), 'allow');
+});
+
+describe('what is left to a parent proxy', () => {
+  const exits = [parentExit('away', 'parent'), parentExit('here', 'local')];
+  const isLeft = (to: string, via: string) => {
+    const policy = compile(policyConfig([allow({ to: ['*', '8.8.8.8'], via })], { exits }));
+    const asked = question({ to });
+    const named = decideName(policy, asked);
+    assert.equal(named.effect, 'allow');
+    return isLeftToParent(named, asked.destination);
+  };
+  it('is a name, by an exit whose parent resolves', () => {
+    assert.equal(isLeft('a.example', 'away'), true);
+    assert.equal(isLeft('a.example', 'here'), false);
+  });
+  it('is no literal, which is its own address', () =>
+    assert.equal(isLeft('8.8.8.8', 'away'), false));
+  it('is not localhost, which would be another host there', () => {
+    assert.equal(isLeft('localhost', 'away'), false);
+    assert.equal(isLeft('a.localhost', 'away'), false);
+  });
+  it('is told in the settings', () => {
+    const policy = compile(policyConfig([allow({ via: 'away' })], { exits }));
+    assert.deepEqual(decideName(policy, question({ to: 'a.example' })).settings?.parent, {
+      name: 'away.example:3128',
+      resolves: true,
+    });
+  });
 });

@@ -1,5 +1,7 @@
 import type { Decision, Stage } from '../core/decision.ts';
 import { DEFAULT_SETTINGS, passes } from '../core/decision.ts';
+import type { Destination } from '../core/destination.ts';
+import { Hostname } from '../core/hostname.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Reason } from '../core/reasons.ts';
 import { classify, type Dialled, forbiddenDetail, isPublic, type OwnAddresses } from './address.ts';
@@ -11,6 +13,14 @@ import { type FoundAllow, findAllow, findDeny } from './search.ts';
 /** Decides on the name that was asked for: what is denied here is never looked up in DNS. */
 export function decideName(policy: Policy, question: Question): Decision {
   return judge(policy, question, undefined).decision;
+}
+
+/**
+ * Whether nobody here resolves a destination: the rule leaves that to the parent proxy of its exit, so the decision on the
+ * name is all there is. A literal is its own address, and `localhost` would be the parent's own host.
+ */
+export function isLeftToParent({ settings }: Decision, { host }: Destination): boolean {
+  return settings?.parent?.resolves === true && host instanceof Hostname && !host.isLocalhost;
 }
 
 /** Decides on one address of the destination: a resolved one, or the literal that was asked for. */

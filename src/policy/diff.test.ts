@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { allow, deny, NOW, policyConfig } from '../../test/support/policy.ts';
+import { allow, deny, NOW, parentExit, policyConfig } from '../../test/support/policy.ts';
 import type { RuleConfig } from '../config/config.ts';
 import { type Difference, diff } from './diff.ts';
 
@@ -96,6 +96,25 @@ const rows: readonly Row[] = [
     [allow({ ...p, to: ['a.example'], ports: [443] })],
     [allow({ ...p, to: ['a.example'], ports: [443], via: 'fixed' })],
     ['~ p a.example:443 (exit fixed; rule allowing)'],
+  ],
+  [
+    'a parent proxy that resolves from now on',
+    [allow({ ...p, to: ['a.example'], ports: [443], via: 'corp' })],
+    [allow({ ...p, to: ['a.example'], ports: [443], via: 'corp' })],
+    ['~ p a.example:443 (exit corp through corp.example:3128, which resolves; rule allowing)'],
+    { exits: [parentExit('corp', 'local')] },
+    { exits: [parentExit('corp', 'parent')] },
+  ],
+  [
+    'an address that a parent proxy no longer lets be seen',
+    [
+      allow({ ...p, to: ['a.example'], ports: [443], via: 'corp' }),
+      deny({ to: ['192.0.2.0/24'], ports: [443] }),
+    ],
+    [allow({ ...p, to: ['a.example'], ports: [443], via: 'corp' })],
+    [],
+    { exits: [parentExit('corp', 'parent')] },
+    { exits: [parentExit('corp', 'parent')] },
   ],
   [
     'a method',

@@ -1,11 +1,11 @@
 import type { PortRange } from '../config/config.ts';
-import { type Decision, passes } from '../core/decision.ts';
+import { type Decision, type ParentHop, passes } from '../core/decision.ts';
 import { compareText } from '../core/diagnostic.ts';
 import { nothingOwn } from './address.ts';
 import { type CallerClass, callersOf, classify, declares } from './callers.ts';
 import { everything, type RuleIn, rulesOfBoth } from './changed-rules.ts';
 import { compile, type Policy, type PolicyConfig } from './compile.ts';
-import { decideAddress, decideName } from './decide.ts';
+import { decideAddress, decideName, isLeftToParent } from './decide.ts';
 import { type Ask, Survey } from './survey.ts';
 
 export interface Difference {
@@ -95,7 +95,8 @@ function decide(policy: Policy, callers: CallerClass, ask: Ask, now: number): De
   const destination = { scheme: ask.scheme, host: ask.host.host, port: ask.ports.first };
   const question = { principal, destination, request: ask.request?.value, now };
   const byName = decideName(policy, question);
-  return passes(byName) ? decideAddress(policy, question, ask.address.ip, nothingOwn) : byName;
+  if (!passes(byName) || isLeftToParent(byName, destination)) return byName;
+  return decideAddress(policy, question, ask.address.ip, nothingOwn);
 }
 
 function ruleText({ rule, mode }: Decision): string {
@@ -112,7 +113,13 @@ function lossText(was: Decision, is: Decision | undefined): string {
 
 function settingsText({ settings }: Decision): string {
   const exit = settings?.via === undefined ? 'no exit' : `exit ${settings.via}`;
-  return settings?.tls === 'off' ? `${exit}, tls off` : exit;
+  const parent = settings?.parent === undefined ? '' : ` ${parentText(settings.parent)}`;
+  return `${exit}${parent}${settings?.tls === 'off' ? ', tls off' : ''}`;
+}
+
+/** What a changed exit changes for its rules. */
+function parentText({ name, resolves }: ParentHop): string {
+  return `through ${name}${resolves ? ', which resolves' : ''}`;
 }
 
 interface Row extends Change {

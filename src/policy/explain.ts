@@ -4,7 +4,7 @@ import { type Decision, passes } from '../core/decision.ts';
 import { Ip } from '../core/ip.ts';
 import { nothingOwn, type OwnAddresses } from './address.ts';
 import type { Policy } from './compile.ts';
-import { decideAddresses, decideName } from './decide.ts';
+import { decideAddresses, decideName, isLeftToParent } from './decide.ts';
 import { entriesOf, matchesHost, patternText } from './destination-index.ts';
 import type { Question } from './question.ts';
 import { Asked, compileAllow, compileDeny, type Miss, matchAllow, matchDeny } from './rule.ts';
@@ -33,7 +33,8 @@ export interface RuleExplanation {
 /**
  * The decision, and why each rule did or did not match. Reads every rule: for people, not for the path of an exchange.
  *
- * @param ips what the name resolves to, when that is known; a literal is its own address
+ * @param ips what the name resolves to, when that is known; a literal is its own address, and what is left to a parent
+ *   proxy has none here
  */
 export function explain(
   policy: Policy,
@@ -42,8 +43,9 @@ export function explain(
   own: OwnAddresses = nothingOwn,
 ): Explanation {
   const { host } = question.destination;
-  const known = host instanceof Ip ? [host] : ips;
   const byName = decideName(policy, question);
+  const known =
+    host instanceof Ip ? [host] : isLeftToParent(byName, question.destination) ? [] : ips;
   const { decision, addresses } =
     passes(byName) && known.length > 0
       ? decideAddresses(policy, question, known, own)
@@ -102,9 +104,13 @@ function matchesTo(
   });
 }
 
-function matchConditions(rule: RuleConfig, { subjects }: Policy, asked: Asked): number | Miss {
+function matchConditions(
+  rule: RuleConfig,
+  { subjects, parents }: Policy,
+  asked: Asked,
+): number | Miss {
   return rule.effect === 'allow'
-    ? matchAllow(compileAllow(rule, subjects), asked)
+    ? matchAllow(compileAllow(rule, subjects, parents), asked)
     : matchDeny(compileDeny(rule, subjects), asked);
 }
 

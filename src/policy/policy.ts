@@ -6,6 +6,7 @@ export {
   decideAddress,
   decideAddresses,
   decideName,
+  isLeftToParent,
 } from './decide.ts';
 export { type Difference, diff } from './diff.ts';
 export { type Explanation, explain, type RuleExplanation } from './explain.ts';

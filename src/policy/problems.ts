@@ -20,7 +20,7 @@ export function findRuleProblems(config: PolicyConfig, now: number): Diagnostic[
   const rules = living.rules.map(
     (rule): CompiledRule =>
       rule.effect === 'allow'
-        ? compileAllow(rule, policy.subjects)
+        ? compileAllow(rule, policy.subjects, policy.parents)
         : compileDeny(rule, policy.subjects),
   );
   const never = findNeverMatching(rules, living, callers);

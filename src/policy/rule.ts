@@ -1,5 +1,5 @@
 import type { AllowRule, DenyRule, PortRange, RuleConfig } from '../config/config.ts';
-import type { Settings } from '../core/decision.ts';
+import type { ParentHop, Settings } from '../core/decision.ts';
 import type { Destination } from '../core/destination.ts';
 import { compilePath, type PathPattern, plainPath } from './path.ts';
 import type { Question } from './question.ts';
@@ -29,9 +29,16 @@ export interface CompiledDeny extends CompiledBase {
 
 export type CompiledRule = CompiledAllow | CompiledDeny;
 
-export function compileAllow(config: AllowRule, subjects: Subjects): CompiledAllow {
+/** By the names of their exits. */
+export type Parents = ReadonlyMap<string, ParentHop>;
+
+export function compileAllow(
+  config: AllowRule,
+  subjects: Subjects,
+  parents: Parents,
+): CompiledAllow {
   const { via, tls, addresses } = config;
-  const settings: Settings = { via, tls };
+  const settings: Settings = { via, parent: via === undefined ? via : parents.get(via), tls };
   return {
     ...compileBase(config, config.methods),
     config,

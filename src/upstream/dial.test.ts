@@ -173,32 +173,42 @@ test('connect-timeout when nothing accepts in time', async (t) => {
   );
 });
 
-test('localAddress is where the connection comes from', async (t) => {
+test('the connection comes from the address that it is to leave from', async (t) => {
   const { port, server } = await listen(t, '127.0.0.1');
   const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const [localAddress] = ips('127.0.0.9') as [Ip];
-  const { socket } = await dial(ips('::1', '127.0.0.1'), port, { ...PATIENT, localAddress });
+  const from = ips('127.0.0.9');
+  const { socket } = await dial(ips('::1', '127.0.0.1'), port, { ...PATIENT, from });
   t.after(() => socket.destroy());
   const [peer] = await accepted;
   assert.equal(peer.remoteAddress, '127.0.0.9');
 });
 
-test('no destination address of the family of localAddress: connect-failed, and the message says so', async () => {
-  const [localAddress] = ips('127.0.0.9') as [Ip];
-  await assert.rejects(dial(ips('2606::1', '2606::2'), 443, { ...PATIENT, localAddress }), {
+test('each family leaves from its own address', async (t) => {
+  const { port, server } = await listen(t, '::1');
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const from = ips('127.0.0.9', '::1');
+  const { socket } = await dial(ips('127.0.0.1', '::1'), port, { ...PATIENT, from });
+  t.after(() => socket.destroy());
+  const [peer] = await accepted;
+  assert.equal(peer.remoteAddress, '::1');
+});
+
+test('no destination address of a family to leave from: connect-failed, and the message says so', async () => {
+  const from = ips('127.0.0.9');
+  await assert.rejects(dial(ips('2606::1', '2606::2'), 443, { ...PATIENT, from }), {
     code: 'connect-failed',
     message:
       'the exit leaves from 127.0.0.9, but the destination has only addresses of the other family: 2606::1, 2606::2',
   });
 });
 
-test('a localAddress that this host does not have is a connect-failed', async (t) => {
+test('an address to leave from that this host does not have is a connect-failed', async (t) => {
   const { port } = await listen(t, '127.0.0.1');
-  const [localAddress] = ips('203.0.113.77') as [Ip];
+  const from = ips('203.0.113.77');
   await withoutLeak(() =>
-    assert.rejects(dial(ips('127.0.0.1'), port, { ...PATIENT, localAddress }), {
+    assert.rejects(dial(ips('127.0.0.1'), port, { ...PATIENT, from }), {
       code: 'connect-failed',
-      message: /127\.0\.0\.1 EADDRNOTAVAIL/,
+      message: `no address accepts (port ${port}: 127.0.0.1 cannot leave from 203.0.113.77: EADDRNOTAVAIL)`,
     }),
   );
 });

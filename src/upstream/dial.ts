@@ -3,8 +3,8 @@ import type { Ip } from '../core/ip.ts';
 import { UpstreamError } from '../core/refusal.ts';
 
 export interface DialOptions {
-  /** The address to leave from. Only destinations of its family can be reached. */
-  readonly localAddress?: Ip;
+  /** The addresses to leave from: only destinations of their families can be reached. Absent: the system picks. */
+  readonly from?: readonly Ip[];
   /** For all attempts together. */
   readonly timeoutMs: number;
   /** How long an attempt has before the next one joins it. Default: 250 ms (RFC 8305 section 5). */
@@ -30,11 +30,9 @@ export function dial(
   port: number,
   options: DialOptions,
 ): Promise<Dialled> {
-  const { localAddress } = options;
-  const usable = addresses.filter(
-    (ip) => localAddress === undefined || ip.family === localAddress.family,
-  );
-  if (usable.length === 0) return Promise.reject(noAddress(addresses, localAddress));
+  const { from } = options;
+  const usable = addresses.filter((ip) => from === undefined || sourceFor(ip, from) !== undefined);
+  if (usable.length === 0) return Promise.reject(noAddress(addresses, from));
   return new Promise((resolve, reject) => {
     new Race(usable, port, options, resolve, reject).start();
   });
@@ -74,11 +72,12 @@ class Race {
     clearTimeout(this.#stagger);
     const address = this.#waiting.shift();
     if (address === undefined) return;
-    const { localAddress, attemptDelayMs = ATTEMPT_DELAY_MS } = this.#options;
+    const { from = [], attemptDelayMs = ATTEMPT_DELAY_MS } = this.#options;
+    const source = sourceFor(address, from);
     const socket = connect({
       host: address.text,
       port: this.#port,
-      ...(localAddress && { localAddress: localAddress.text }),
+      ...(source && { localAddress: source.text }),
       allowHalfOpen: true,
       noDelay: true,
     });
@@ -92,7 +91,7 @@ class Race {
     // Stays on a socket that loses: it may still fail while it is being closed.
     const onError = (error: NodeJS.ErrnoException) => {
       socket.off('connect', onConnect);
-      this.#lose(socket, address, error);
+      this.#lose(socket, address, source, error);
     };
     socket.once('connect', onConnect);
     socket.once('error', onError);
@@ -105,9 +104,11 @@ class Race {
     this.#resolve({ socket, address });
   }
 
-  #lose(socket: Socket, address: Ip, error: NodeJS.ErrnoException): void {
+  #lose(socket: Socket, address: Ip, source: Ip | undefined, error: NodeJS.ErrnoException): void {
     if (!this.#running.delete(socket)) return;
-    this.#failures.push(`${address} ${error.code ?? error.message}`);
+    const what = error.code ?? error.message;
+    const isOurs = source !== undefined && error.syscall === 'bind';
+    this.#failures.push(`${address} ${isOurs ? `cannot leave from ${source}: ${what}` : what}`);
     if (this.#waiting.length > 0) this.#attempt();
     else if (this.#running.size === 0) this.#fail('connect-failed', 'no address accepts');
   }
@@ -132,12 +133,16 @@ class Race {
   }
 }
 
-function noAddress(addresses: readonly Ip[], localAddress: Ip | undefined): UpstreamError {
-  if (localAddress === undefined || addresses.length === 0) {
+function sourceFor(ip: Ip, from: readonly Ip[]): Ip | undefined {
+  return from.find(({ family }) => family === ip.family);
+}
+
+function noAddress(addresses: readonly Ip[], from: readonly Ip[] | undefined): UpstreamError {
+  if (from === undefined || addresses.length === 0) {
     return new UpstreamError('connect-failed', 'there is no address to dial');
   }
   return new UpstreamError(
     'connect-failed',
-    `the exit leaves from ${localAddress}, but the destination has only addresses of the other family: ${addresses.join(', ')}`,
+    `the exit leaves from ${from.join(', ')}, but the destination has only addresses of the other family: ${addresses.join(', ')}`,
   );
 }

@@ -1,18 +1,20 @@
-import type { Connection, Grant, TunnelEnd } from '../core/conversation.ts';
+import type { Connection, Grant, Trail, TunnelEnd } from '../core/conversation.ts';
 import type { Decision } from '../core/decision.ts';
 import { type Destination, destinationText } from '../core/destination.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
-import { Channel } from '../stream/channel.ts';
-import { dial } from './dial.ts';
+import { UpstreamError } from '../core/refusal.ts';
+import type { Channel } from '../stream/channel.ts';
+import { NO_EXIT } from './exits.ts';
 import type { HttpPool } from './pool.ts';
 import { tunnel } from './tunnel.ts';
+import type { ParentFinder, WayOut } from './way-out.ts';
 
 /** The ways out that the gateway has. */
 export interface WaysOut {
   readonly pool: HttpPool;
-  /** Local addresses by the name of their exit. */
-  readonly exits: ReadonlyMap<string, Ip>;
+  readonly exits: ReadonlyMap<string, WayOut>;
+  readonly parents: ParentFinder;
   readonly connectMs: number;
   readonly idleMs: number;
   readonly meter: DialMeter;
@@ -34,12 +36,12 @@ export interface Permission {
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
-  dialled(address: Ip): void;
+  dialled(connection: Pick<Connection<Channel>, 'address' | 'parent'>): void;
   /** A tunnel begins; what is returned is called at its end. */
-  opened(address: Ip, breakOff: () => void): () => void;
+  opened(address: Ip | undefined, breakOff: () => void): () => void;
 }
 
-/** Carries out a permission: dials its addresses by the exit of its rule, and no others by no other. */
+/** Carries out a permission: reaches what was decided on by the exit of its rule, and by no other. */
 export class UpstreamGrant implements Grant<Channel> {
   readonly id: string;
   readonly decision: Decision;
@@ -48,6 +50,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly identityHeaders: ReadonlySet<string>;
   readonly #permission: Permission;
   readonly #ways: WaysOut;
+  readonly #way: WayOut;
 
   constructor(permission: Permission, ways: WaysOut) {
     this.id = permission.id;
@@ -57,31 +60,35 @@ export class UpstreamGrant implements Grant<Channel> {
     this.identityHeaders = permission.identityHeaders;
     this.#permission = permission;
     this.#ways = ways;
+    this.#way = wayOf(permission.decision, ways.exits);
   }
 
-  async dial(): Promise<Connection<Channel>> {
-    const { addresses, destination } = this.#permission;
-    const { connectMs, idleMs, meter } = this.#ways;
+  dial(trail: Trail): Promise<Connection<Channel>> {
+    return this.#open(trail, 'dial');
+  }
+
+  async borrow(trail: Trail, which = 'kept or new'): Promise<Connection<Channel>> {
+    const { pool } = this.#ways;
+    const kept =
+      which === 'new' ? undefined : pool.take(this.#poolKey(), this.#permission.addresses);
+    if (kept === undefined) return this.#open(trail, 'dialForRequests');
+    this.#permission.dialled(kept);
+    return kept;
+  }
+
+  async #open(trail: Trail, how: 'dial' | 'dialForRequests'): Promise<Connection<Channel>> {
+    const { connectMs, idleMs, meter, parents } = this.#ways;
     const began = meter.now();
     try {
-      const { socket, address } = await dial(addresses, destination.port, {
-        timeoutMs: connectMs,
-        ...this.#localAddress(),
-      });
+      const terms = { timeoutMs: connectMs, idleMs, trail, parents };
+      const dialled = await this.#way[how](this.#permission, terms);
       meter.dialled(meter.now() - began, false);
-      this.#permission.dialled(address);
-      return { stream: new Channel(socket, idleMs), address, reused: false };
+      this.#permission.dialled(dialled);
+      return { ...dialled, reused: false };
     } catch (error) {
       meter.dialled(meter.now() - began, true);
-      throw error;
+      throw this.#named(error);
     }
-  }
-
-  async borrow(): Promise<Connection<Channel>> {
-    const kept = this.#ways.pool.take(this.#poolKey(), this.#permission.addresses);
-    if (kept === undefined) return this.dial();
-    this.#permission.dialled(kept.address);
-    return kept;
   }
 
   giveBack(connection: Connection<Channel>): void {
@@ -106,19 +113,24 @@ export class UpstreamGrant implements Grant<Channel> {
     return this.#permission.record(decision);
   }
 
-  #localAddress(): { localAddress?: Ip } {
-    const exit = this.decision.settings?.via;
-    if (exit === undefined) return {};
-    const localAddress = this.#ways.exits.get(exit);
-    // The configuration was checked for this; leaving by another address instead would betray the rule.
-    if (localAddress === undefined) throw new TypeError(`no exit named ${exit}`);
-    return { localAddress };
+  /** Says which exit it is that leads nowhere. */
+  #named(error: unknown): unknown {
+    const { via } = this.decision.settings ?? {};
+    if (via === undefined || !(error instanceof UpstreamError)) return error;
+    return new UpstreamError(error.code, `exit ${via}: ${error.message}`, { cause: error });
   }
 
   /** Some servers take a connection for its first user's: no principal is given another's. */
   #poolKey(): string {
-    const exit = this.decision.settings?.via ?? '';
     const destination = destinationText(this.#permission.destination);
-    return `${destination} ${exit} ${this.principal?.name ?? ''}`;
+    return `${destination} ${this.#way.id} ${this.principal?.name ?? ''}`;
   }
+}
+
+function wayOf({ settings }: Decision, exits: WaysOut['exits']): WayOut {
+  if (settings?.via === undefined) return NO_EXIT;
+  const way = exits.get(settings.via);
+  // The configuration was checked for this; leaving by another way instead would betray the rule.
+  if (way === undefined) throw new TypeError(`no exit named ${settings.via}`);
+  return way;
 }

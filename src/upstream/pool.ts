@@ -17,7 +17,7 @@ export interface PoolLimits {
  * HTTP connections that ended their last exchange in order, kept for a later one.
  *
  * The key holds everything that must not be shared: destination, exit, credential, TLS state. A connection is given out
- * only when its address is among those that the exchange at hand was decided on.
+ * only when its address is among those that the exchange at hand was decided on, or neither has any.
  */
 export class HttpPool {
   readonly #kept = new Map<string, Kept[]>();
@@ -38,7 +38,7 @@ export class HttpPool {
     if (kept === undefined) return undefined;
     for (let i = kept.length - 1; i >= 0; i--) {
       const entry = kept[i] as Kept;
-      if (!addresses.some((ip) => ip.equals(entry.connection.address))) continue;
+      if (!leadsTo(entry.connection, addresses)) continue;
       this.#forget(key, kept, i);
       return { ...entry.connection, reused: true };
     }
@@ -85,4 +85,10 @@ export class HttpPool {
     if (kept.length === 0) this.#kept.delete(key);
     entry.connection.stream.abandon();
   }
+}
+
+/** Where nobody here resolved, the key alone says where to. */
+function leadsTo({ address }: Connection<Channel>, addresses: readonly Ip[]): boolean {
+  if (address === undefined) return addresses.length === 0;
+  return addresses.some((ip) => ip.equals(address));
 }

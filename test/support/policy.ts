@@ -2,6 +2,8 @@ import type {
   AllowRule,
   DenyRule,
   DestinationPattern,
+  ExitConfig,
+  ParentExit,
   PrincipalConfig,
   RuleConfig,
 } from '../../src/config/config.ts';
@@ -106,6 +108,7 @@ interface WrittenPolicy {
   readonly groups?: Readonly<Record<string, readonly string[]>>;
   readonly sets?: Readonly<Record<string, readonly string[]>>;
   readonly enforcement?: 'enforce' | 'report';
+  readonly exits?: readonly ExitConfig[];
 }
 
 export function policyConfig(
@@ -125,6 +128,7 @@ export function policyConfig(
     sets: new Map(sets),
     rules,
     enforcement: written.enforcement ?? 'enforce',
+    exits: written.exits ?? [],
   };
 }
 
@@ -132,6 +136,13 @@ function setEntry(text: string) {
   const entry = pattern(text);
   if (entry.kind === 'set' || entry.kind === 'any') throw new TypeError(`not for a set: ${text}`);
   return entry;
+}
+
+/** An exit through `http://NAME.example:3128`. */
+export function parentExit(name: string, resolve: 'local' | 'parent'): ParentExit {
+  const host = Hostname.parse(`${name}.example`);
+  const parent = { host, port: 3128, tls: undefined, credential: undefined, resolve };
+  return { name, kind: 'parent', parent, public: [], at };
 }
 
 export function principal(name: string, template?: string): Principal {

@@ -6,6 +6,7 @@ import type { Trouble } from '../../core/reasons.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Channel } from '../../stream/channel.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
+import { viaTrail } from './forwarded-head.ts';
 import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
 
 /** What the listener needs of the gateway around it. */
@@ -64,6 +65,9 @@ export abstract class ProxyConversation {
     this.proxy = proxy;
     this.head = head;
   }
+
+  protected readonly trail = (): string =>
+    this.head === undefined ? '' : viaTrail(this.head, this.proxy.via);
 
   refuse(notice: RefusalNotice): Promise<Outcome> {
     return this.answer(refusalAnswer(notice), null);

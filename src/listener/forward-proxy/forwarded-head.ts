@@ -1,3 +1,4 @@
+import type { AbsoluteForm } from '../../core/conversation.ts';
 import { DEFAULT_PORTS, destinationText, hostText } from '../../core/destination.ts';
 import type { Fields } from '../../wire/http1/fields.ts';
 import type { Framing } from '../../wire/http1/framing.ts';
@@ -43,19 +44,28 @@ export function isBoundToUser(request: RequestHead, response: ResponseHead): boo
   );
 }
 
+/** How a request goes on. */
+export interface Onward {
+  /** Lower-case names that principals are recognised by: they must never reach a destination. */
+  readonly identityHeaders: ReadonlySet<string>;
+  /** This gateway's pseudonym. */
+  readonly via: string;
+  /** Present where a parent proxy takes the request. */
+  readonly absolute: AbsoluteForm | undefined;
+}
+
 /**
  * The head that goes upstream: raw fields in their order, without what was meant for this hop or tells who the caller
  * is, with Host rebuilt from the destination that was decided on.
  *
- * @param identityHeaders lower-case names that principals are recognised by: they must never reach a destination
- * @param via this gateway's pseudonym
+ * Towards a parent proxy that takes the request itself it is in absolute form (RFC 9112 3.2.2), with what that proxy
+ * knows the gateway by.
  */
 export function requestHead(
   head: RequestHead,
   target: Target,
   framing: Framing,
-  identityHeaders: ReadonlySet<string>,
-  via: string,
+  { identityHeaders, via, absolute }: Onward,
 ): Buffer {
   const named = connectionNamed(head.fields);
   const drop = (name: string) =>
@@ -64,11 +74,22 @@ export function requestHead(
     name.startsWith('proxy-') ||
     identityHeaders.has(name) ||
     named.has(name);
-  const writer = new HeadWriter(`${head.method} ${target.originForm} HTTP/1.1`);
+  const onward = absolute === undefined ? target.originForm : absoluteForm(target);
+  const writer = new HeadWriter(`${head.method} ${onward} HTTP/1.1`);
+  absolute?.authorize(writer);
   writer.set('Host', hostField(target)).keep(head.fields, drop);
   setFraming(writer, framing);
   if (asksForWebSocket(head)) setUpgrade(writer);
-  return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
+  return writer.add('Via', viaEntry(head, via)).toBuffer();
+}
+
+/** All that a request has passed, this gateway last. */
+export function viaTrail(head: RequestHead, via: string): string {
+  return [...head.fields.values('via'), viaEntry(head, via)].join(', ');
+}
+
+function viaEntry({ minor }: RequestHead | ResponseHead, via: string): string {
+  return `1.${minor} ${via}`;
 }
 
 /**
@@ -96,7 +117,7 @@ export function responseHead(
   setFraming(writer, framing);
   if (connection === 'upgrade') setUpgrade(writer);
   else if (connection !== undefined) writer.set('Connection', connection);
-  return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
+  return writer.add('Via', viaEntry(head, via)).toBuffer();
 }
 
 /** Whether a request has already passed this gateway (RFC 9110 7.6.3). */
@@ -104,6 +125,12 @@ export function hasPassed(head: RequestHead, via: string): boolean {
   return (
     head.fields.has('via') && head.fields.list('via').some((entry) => entry.split(/\s+/)[1] === via)
   );
+}
+
+function absoluteForm(target: Target): string {
+  const origin = `http://${hostField(target)}`;
+  // RFC 9112 3.2.4: what asks about the server as a whole has no path.
+  return target.originForm === '*' ? origin : `${origin}${target.originForm}`;
 }
 
 function hostField(target: Target): string {

@@ -89,7 +89,10 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    this.#upstream = await grant.borrow();
+    // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
+    this.#upstream = asksForWebSocket(this.head)
+      ? await grant.dial(this.trail)
+      : await grant.borrow(this.trail);
   }
 
   async relay(): Promise<Outcome> {
@@ -121,7 +124,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     } catch (error) {
       if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat()) throw error;
       // A kept connection may have died at any time; a new one has not been tried yet.
-      this.#upstream = await (this.#grant as Grant<Channel>).dial();
+      this.#upstream = await (this.#grant as Grant<Channel>).borrow(this.trail, 'new');
       if (this.#clientFault !== undefined) throw this.#clientFault;
       this.#send();
       return this.#finalHead(reader);
@@ -138,19 +141,21 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   #send(): void {
-    const { stream } = this.#upstream as Connection<Channel>;
+    const { stream, parent } = this.#upstream as Connection<Channel>;
     const { identityHeaders } = this.#grant as Grant<Channel>;
-    const { framing } = this.#body;
-    stream.write(requestHead(this.head, this.#target, framing, identityHeaders, this.proxy.via));
+    const { via } = this.proxy;
+    const onward = { identityHeaders, via, absolute: parent?.absolute };
+    stream.write(requestHead(this.head, this.#target, this.#body.framing, onward));
     this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
   }
 
   /** Passes interim responses on and gives the final one. */
   async #finalHead(reader: HeadReader<ResponseHead>): Promise<ResponseHead> {
-    const { stream } = this.#upstream as Connection<Channel>;
+    const { stream, parent } = this.#upstream as Connection<Channel>;
     for (let interim = 0; interim <= MAX_INTERIM; interim++) {
       const head = await takeHead(stream, reader, this.proxy.config.timeouts.headMs);
       if (head === undefined) throw new ChannelLost('reset');
+      if (head.status === 407 && parent?.absolute !== undefined) throw this.#refusedByParent();
       if (head.status >= 200) return head;
       if (head.status === 101) return this.#vetUpgrade(head);
       if (this.head.minor === 1) {
@@ -158,6 +163,13 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       }
     }
     throw new UpstreamError('upstream-reset', `more than ${MAX_INTERIM} interim responses`);
+  }
+
+  /** Passed on, a 407 would ask the client for a credential that is the gateway's. */
+  #refusedByParent(): UpstreamError {
+    const { via, parent } = (this.#grant as Grant<Channel>).decision.settings ?? {};
+    const message = `exit ${via}: the parent proxy ${parent?.name} answers 407`;
+    return new UpstreamError('connect-failed', message);
   }
 
   #vetUpgrade(head: ResponseHead): ResponseHead {

@@ -70,7 +70,7 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    if (!this.#plainInside) this.#upstream = await grant.dial();
+    if (!this.#plainInside) this.#upstream = await grant.dial(this.trail);
   }
 
   async relay(): Promise<Outcome> {

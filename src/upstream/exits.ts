@@ -1,0 +1,34 @@
+import type { CredentialConfig, ExitConfig, SecretRef } from '../config/config.ts';
+import type { Secret } from '../core/secret.ts';
+import { Direct } from './direct.ts';
+import type { ParentCredential } from './parent-credential.ts';
+import { ParentProxy } from './parent-proxy.ts';
+import type { WayOut } from './way-out.ts';
+
+/** Where no exit is named: from whatever address the system picks. */
+export const NO_EXIT: WayOut = new Direct('');
+
+let made = 0;
+
+/** The ways out of a configuration, by the names of their exits. */
+export function compileExits(
+  exits: readonly ExitConfig[],
+  credentials: readonly CredentialConfig[],
+  secret: (ref: SecretRef) => Secret,
+): ReadonlyMap<string, WayOut> {
+  const shown = new Map(
+    credentials.map(({ name, basic }): [string, ParentCredential] => [
+      name,
+      { username: basic.username, password: secret(basic.password) },
+    ]),
+  );
+  return new Map(
+    exits.map((exit): [string, WayOut] => {
+      const id = `${exit.name} ${++made}`;
+      if (exit.kind === 'local') return [exit.name, new Direct(id, exit.localAddresses)];
+      const { parent } = exit;
+      const credential = parent.credential === undefined ? undefined : shown.get(parent.credential);
+      return [exit.name, new ParentProxy(id, parent, credential)];
+    }),
+  );
+}
