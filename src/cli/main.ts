@@ -4,6 +4,7 @@ import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
+import { exitsCommand } from './exits.ts';
 import { explainCommand } from './explain.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
@@ -16,6 +17,7 @@ const COMMANDS: readonly (() => Command)[] = [
   auditCommand,
   checkCommand,
   diffCommand,
+  exitsCommand,
   explainCommand,
   runCommand,
   schemaCommand,

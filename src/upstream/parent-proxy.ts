@@ -54,8 +54,10 @@ export class ParentProxy implements WayOut {
         return { address, ...(await this.#tunnel(authority, { ...terms, timeoutMs })) };
       } catch (caught) {
         error = caught;
-        failures.push(`asked for ${authority}: ${(caught as Error).message}`);
-        if (!(caught instanceof NoTunnel) || caught.isFinal) break;
+        const { message } = caught as Error;
+        const wasAsked = caught instanceof NoTunnel;
+        failures.push(wasAsked ? `asked for ${authority}, ${message}` : message);
+        if (!wasAsked || caught.isFinal) break;
       }
     }
     throw this.#trouble(error, failures.join('; '));

@@ -181,7 +181,7 @@ test("the parent's 407 is no 407 to the client, and is not asked for twice", asy
   assert.doesNotMatch(answer, /secret|parent/);
   assert.equal(
     detail,
-    `exit corp: the parent proxy 127.0.0.1:${parent.port}: asked for 192.0.2.7:443: it answers 407`,
+    `exit corp: the parent proxy 127.0.0.1:${parent.port}: asked for 192.0.2.7:443, it answers 407`,
   );
   assert.equal(parent.received.length, 1);
 });
@@ -195,7 +195,7 @@ test('a refusal is tried on the other addresses of the destination, and its body
   assert.doesNotMatch(answer + (await gateway.recorded()), /router/);
   assert.match(
     detail,
-    /asked for 192\.0\.2\.7:443: it answers 403; asked for 192\.0\.2\.8:443: it answers 403$/,
+    /asked for 192\.0\.2\.7:443, it answers 403; asked for 192\.0\.2\.8:443, it answers 403$/,
   );
 });
 
