@@ -57,6 +57,14 @@ test('each kind of outcome has the codes that Squid would write', () => {
       '1795410600.023      0 10.0.0.5 TCP_DENIED/400 0 CONNECT error:invalid-request - HIER_NONE/- -',
     ],
     [
+      { ...TUNNEL, exit: 'corp', parent: { name: 'proxy.corp:3128', address: '10.0.0.3' } },
+      '1795410600.023     12 10.0.0.5 TCP_TUNNEL/200 4096 CONNECT api.github.com:443 athena-connector FIRSTUP_PARENT/proxy.corp -',
+    ],
+    [
+      { ...TUNNEL, address: null, parent: { name: '[2001:db8::3]:3128', address: null } },
+      '1795410600.023     12 10.0.0.5 TCP_TUNNEL/200 4096 CONNECT api.github.com:443 athena-connector FIRSTUP_PARENT/2001:db8::3 -',
+    ],
+    [
       { ...TUNNEL, outcome: cut },
       '1795410600.023     12 10.0.0.5 NONE_NONE/000 4096 CONNECT api.github.com:443 athena-connector HIER_DIRECT/140.82.121.6 -',
     ],

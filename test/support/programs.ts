@@ -30,6 +30,8 @@ export const PROGRAMS = {
     serves: 'a balancer that sends PROXY headers, and an upstream',
     present: () => onPath('haproxy'),
   },
+  'squid-openssl': { serves: 'a parent proxy', present: () => onPath('squid') },
+  iproute2: { serves: 'network namespaces, for exits', present: () => onPath('ip') },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
   systemd: {
     serves: 'what tells systemd of the gateway, and what judges the unit',
