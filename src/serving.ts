@@ -3,8 +3,6 @@ import { ownPage } from './admin/own-pages.ts';
 import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
-import type { Hostname } from './core/hostname.ts';
-import type { Ip } from './core/ip.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Parts } from './parts.ts';
@@ -59,10 +57,6 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
     now: () => performance.now(),
   };
   const { connectMs, idleMs } = timeouts;
-  const parents = {
-    resolve: (host: Hostname) => parts.resolver.resolve(host),
-    isListener: (ip: Ip, port: number) => parts.own.isListener(ip, port),
-  };
   return new UpstreamGrant(
     {
       id: record.id,
@@ -77,7 +71,7 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       opened: (address, breakOff) =>
         parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
     },
-    { pool: parts.pool, exits: inForce.exits, parents, connectMs, idleMs, meter },
+    { pool: parts.pool, exits: inForce.exits, parents: parts, connectMs, idleMs, meter },
   );
 }
 

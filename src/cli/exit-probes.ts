@@ -6,6 +6,7 @@ import { Hostname } from '../core/hostname.ts';
 import type { Ip } from '../core/ip.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import type { Resolver } from '../destination/resolver.ts';
+import { nothingOwn } from '../policy/address.ts';
 import { readSecret } from '../secret/read.ts';
 import { askEcho, type Echo } from '../upstream/echo.ts';
 import { compileExits } from '../upstream/exits.ts';
@@ -70,7 +71,7 @@ export async function probeExit(
     timeoutMs: TIMEOUT_MS,
     idleMs: TIMEOUT_MS,
     trail: undefined,
-    parents: { resolve: (host) => resolver.resolve(host), isListener: () => false },
+    parents: { resolver, own: nothingOwn },
   };
   try {
     const addresses = await echoAddresses(exit, echo, family, resolver);

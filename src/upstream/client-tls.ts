@@ -30,6 +30,8 @@ export function startTls(
   context: SecureContext,
   timeoutMs: number,
 ): Promise<TLSSocket> {
+  // What fails below is told by the TLS above it.
+  socket.on('error', () => {});
   const secure = connect({
     socket,
     // RFC 6066 section 3: no server name for a literal, whose certificate names the address.

@@ -94,8 +94,8 @@ export class ParentProxy implements WayOut {
   /** A connection to the parent itself. */
   async #reach({ parents, timeoutMs, idleMs }: DialTerms) {
     const { host, port } = this.#parent;
-    const ips = host instanceof Hostname ? await parents.resolve(host) : [host];
-    if (ips.some((ip) => parents.isListener(ip, port))) {
+    const ips = host instanceof Hostname ? await parents.resolver.resolve(host) : [host];
+    if (ips.some((ip) => parents.own.isListener(ip, port))) {
       throw new UpstreamError('connect-failed', 'it is this gateway itself');
     }
     const deadline = performance.now() + timeoutMs;

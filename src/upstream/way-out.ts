@@ -23,10 +23,14 @@ export interface DialTerms {
 
 /** How parent proxies are found: they are the operator's word, so no rule is asked about them. */
 export interface ParentFinder {
-  /** @throws UpstreamError `resolve-failed` */
-  resolve(host: Hostname): Promise<readonly Ip[]>;
-  /** Whether this gateway itself listens there. */
-  isListener(ip: Ip, port: number): boolean;
+  readonly resolver: {
+    /** @throws UpstreamError `resolve-failed` */
+    resolve(host: Hostname): Promise<readonly Ip[]>;
+  };
+  readonly own: {
+    /** Whether this gateway itself listens there. */
+    isListener(ip: Ip, port: number): boolean;
+  };
 }
 
 export type Dialled = Omit<Connection<Channel>, 'reused'>;
