@@ -19,14 +19,21 @@ rules:
   - { name: saas, allow: [all], to: [saas, "*.example.org", bücher.example], ports: ["8000-8999"], via: fixed, expires: 2027-03-31 }
   - { name: inside, allow: [a], to: [billing.internal], addresses: [10.0.5.0/24, 10.0.6.7] }
   - { name: no-test-net, deny: ["*"], to: [203.0.113.0/24], paths: [/x/**] }
-exits: { fixed: { localAddress: "2001:db8::7", public: [203.0.113.10] } }
+exits:
+  fixed: { localAddress: "2001:db8::7", public: [203.0.113.10] }
+  corp: { parentProxy: { url: "http://proxy.corp.example:3128", credential: corp, resolve: parent } }
+credentials: { corp: { for: proxy.corp.example, basic: { username: gw, password: { literal: sesame } } } }
 expect: [{ principal: a, to: "pastebin.com:443", decision: deny }]
 `;
 
 test('a configuration is the same after it was sent to another process', () => {
   const readFile = () => Buffer.from(EVERYTHING);
   const { config } = load('sekisho.yaml', { readFile, env: {} });
-  assert.deepStrictEqual(fromPortable(structuredClone(toPortable(config))), config);
+  const arrived = fromPortable(structuredClone(toPortable(config)));
+  assert.deepStrictEqual(arrived, config);
+  const [password] = arrived.credentials.map(({ basic }) => basic.password);
+  assert.equal(password?.from === 'literal' && password.value, 'sesame');
+  assert.doesNotMatch(JSON.stringify(arrived), /sesame/);
 });
 
 test('the example configuration is, too', () => {

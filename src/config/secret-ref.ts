@@ -44,7 +44,11 @@ export function toSecretRef(
 ): SecretRef {
   if ('env' in written) return { from: 'env', variable: written.env, at };
   if ('file' in written) return { from: 'file', path: resolve(base, written.file), at };
-  const ref = { from: 'literal', value: written.literal, at } as const;
-  // What prints a configuration by accident does not print this.
+  return literalRef(written.literal, at);
+}
+
+/** What prints a configuration by accident does not print the value of this. */
+export function literalRef(value: string, at: Position): SecretRef {
+  const ref = { from: 'literal', value, at } as const;
   return Object.defineProperty(ref, 'value', { enumerable: false });
 }
