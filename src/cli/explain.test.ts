@@ -56,6 +56,20 @@ test('what is denied exits 1', (t) => {
   assert.equal(status, 1);
 });
 
+test('what a parent proxy resolves is judged by name alone, whatever address is given', (t) => {
+  const away = `
+  - { name: away, allow: [app], to: ["*"], via: corp }
+  - { name: net, deny: ["*"], to: [192.0.2.0/24] }
+exits: { corp: { parentProxy: { url: "http://proxy.example:3128", resolve: parent } } }
+`;
+  const ask = '--principal app --to a.example:443 --address 192.0.2.7';
+  const { status, stdout } = explain(t, ask, config(away));
+  assert.match(stdout, /^allow rule-allow by away\n/);
+  assert.match(stdout, /^ {2}by name alone: the parent proxy proxy\.example:3128 resolves it$/m);
+  assert.match(stdout, /^ {3}deny {2}net {3}it is for 192\.0\.2\.0\/24$/m);
+  assert.equal(status, 0);
+});
+
 test('addresses are judged where they are given', (t) => {
   const ask = '--principal app --to c.example:443 --address';
   const inside = explain(t, `${ask} 10.0.5.7 --address 8.8.8.8`);
