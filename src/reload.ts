@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Metrics } from './admin/metrics.ts';
 import type { ReloadEvent } from './audit/event.ts';
 import { bundle, type Candidate } from './candidate.ts';
 import type { Config } from './config/config.ts';
@@ -7,6 +6,7 @@ import type { Loaded } from './config/load.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
 import type { InForce } from './in-force.ts';
+import type { PrimaryMetrics } from './metrics/primary.ts';
 import { checkExpectations } from './policy/expectations.ts';
 import { type Difference, diff } from './policy/policy.ts';
 import { findRuleProblems } from './policy/problems.ts';
@@ -83,7 +83,7 @@ function refuseRestart(before: Config, after: Config): void {
 
 export interface ReloadsOptions extends PrimarySurroundings {
   readonly workers: Workers;
-  readonly metrics: Metrics;
+  readonly metrics: PrimaryMetrics;
 }
 
 /** A new policy may change everything for everybody; the policies themselves tell the rest. */
@@ -156,6 +156,7 @@ export class Reloads {
     this.loaded = loaded;
     this.loadedAt = new Date();
     metrics.policyLoaded(to, Date.now());
+    metrics.reloaded();
     const ended = await workers.swap();
     const event: ReloadEvent = {
       type: 'reload',

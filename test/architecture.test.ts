@@ -28,6 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credential: ['core', 'wire', 'secret', 'config (types)'],
   upstream: ['core', 'wire', 'stream', 'secret', 'config (types)'],
   audit: ['core', 'wire', 'config (types)'],
+  metrics: ['core', 'config (types)', 'audit (types)'],
 };
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
@@ -46,6 +47,7 @@ const ROOT_FILES = [
   'primary.ts',
   'reload.ts',
   'serving.ts',
+  'telemetry.ts',
   'version.ts',
   'worker.ts',
   'workers.ts',

@@ -5,6 +5,8 @@ import { destinationText } from '../core/destination.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { Refusal, type UpstreamError } from '../core/refusal.ts';
+import type { Step } from '../core/steps.ts';
+import { type OnwardTrace, onwardTrace, type SpanPlace } from '../core/trace-context.ts';
 import { classify } from '../core/traffic-class.ts';
 import {
   decisionLine,
@@ -17,7 +19,7 @@ import {
 /** What a record takes from a conversation. */
 export type Recorded = Pick<
   Conversation<unknown>,
-  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request'
+  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request' | 'traceparent'
 >;
 
 /** What a reload changes. An exchange keeps what held when it began. */
@@ -31,12 +33,27 @@ export interface RecordSettings {
 
 /** One exchange at its end. */
 export interface RecordedEnd {
-  readonly listener: string;
+  readonly id: string;
+  readonly conversation: Recorded;
   readonly principal: Principal | undefined;
   /** The one that stands; undefined when the exchange broke before any. */
   readonly decision: Decision | undefined;
+  /** The address that was dialled, or would have been. */
+  readonly address: Ip | undefined;
   readonly outcome: Outcome;
+  readonly durationMs: number;
+  /** Its place in a trace, and when its steps ended where that is told. */
+  readonly span: SpanPlace | undefined;
+  readonly steps: readonly StepEnd[];
 }
+
+/** In milliseconds from the beginning of the exchange. */
+export interface StepEnd {
+  readonly step: Step;
+  readonly atMs: number;
+}
+
+const NO_STEPS: readonly StepEnd[] = [];
 
 /** What the record of an exchange is written into. */
 export interface Ledger {
@@ -51,6 +68,9 @@ export interface Ledger {
   write(id: string, line: string): Promise<void>;
   /** Remembers a line that is not written. */
   remember(id: string, line: string): void;
+  /** Finds the place of an exchange in a trace; undefined where there are none. */
+  readonly place: ((traceparent: readonly string[]) => SpanPlace) | undefined;
+  passed(step: Step, milliseconds: number): void;
   ended(end: RecordedEnd): void;
 }
 
@@ -61,6 +81,10 @@ export class ExchangeRecord {
   readonly #settings: RecordSettings;
   readonly #ledger: Ledger;
   readonly #began: number;
+  readonly #span: SpanPlace | undefined;
+  /** When the last step ended. */
+  #passed: number;
+  #steps: StepEnd[] | undefined;
   #principal: Principal | undefined;
   #decision: Decision | undefined;
   #address: Ip | undefined;
@@ -77,6 +101,23 @@ export class ExchangeRecord {
     this.#settings = settings;
     this.#ledger = ledger;
     this.#began = ledger.elapsed();
+    this.#passed = this.#began;
+    this.#span = ledger.place?.(conversation.traceparent ?? []);
+  }
+
+  /** What the exchange's request takes on in place of its trace context. */
+  get trace(): OnwardTrace | undefined {
+    return this.#span && onwardTrace(this.#span);
+  }
+
+  /** A step ends, which began where the one before it ended. */
+  passed(step: Step): void {
+    const now = this.#ledger.elapsed();
+    this.#ledger.passed(step, now - this.#passed);
+    this.#passed = now;
+    if (this.#span?.sampled !== true) return;
+    this.#steps ??= [];
+    this.#steps.push({ step, atMs: now - this.#began });
   }
 
   get principal(): Principal | undefined {
@@ -133,14 +174,23 @@ export class ExchangeRecord {
     this.#mustBeOpen();
     this.#ended = true;
     const { status, error, bytesUp, bytesDown, tls } = outcome;
-    const durationMs = Math.round((this.#ledger.elapsed() - this.#began) * 10) / 10;
+    const tookMs = this.#ledger.elapsed() - this.#began;
+    const durationMs = Math.round(tookMs * 10) / 10;
     const detail = this.#trouble?.message ?? outcome.detail;
     const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
     const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
     void this.#put(outcomeLine(this.id, this.#ledger.time(), facts, standing, tls, recorded));
-    const { listener } = this.#conversation;
-    const [principal, decision] = [this.#principal, this.#decision];
-    this.#ledger.ended({ listener, principal, decision, outcome });
+    this.#ledger.ended({
+      id: this.id,
+      conversation: this.#conversation,
+      principal: this.#principal,
+      decision: this.#decision,
+      address: this.#address,
+      outcome,
+      durationMs: tookMs,
+      span: this.#span,
+      steps: this.#steps ?? NO_STEPS,
+    });
   }
 
   #put(line: string): Promise<void> {

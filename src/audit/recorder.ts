@@ -3,6 +3,8 @@ import { type Decision, passes } from '../core/decision.ts';
 import { exchangeId } from '../core/exchange-id.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
+import type { Step } from '../core/steps.ts';
+import type { SpanPlace } from '../core/trace-context.ts';
 import { type AuditEvent, eventLine, type ReloadEvent } from './event.ts';
 import {
   ExchangeRecord,
@@ -18,6 +20,9 @@ import type { AuditWriter } from './writer.ts';
 export type { ExchangeRecord, RecordedEnd, RecordSettings } from './exchange-record.ts';
 
 export interface RecorderMeter {
+  /** The place of an exchange in a trace. Left out: there are no traces. */
+  readonly place?: (traceparent: readonly string[]) => SpanPlace;
+  passed(step: Step, milliseconds: number): void;
   exchangeEnded(end: RecordedEnd): void;
   refusalSuppressed(): void;
 }
@@ -64,6 +69,8 @@ export class Recorder {
         return this.#write(line);
       },
       remember: (id, line) => recent.add(id, line),
+      place: meter.place,
+      passed: (step, milliseconds) => meter.passed(step, milliseconds),
       ended: (end) => meter.exchangeEnded(end),
     };
   }

@@ -4,6 +4,7 @@ import type { Ip } from './ip.ts';
 import type { Principal } from './principal.ts';
 import type { Trouble } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
+import type { OnwardTrace } from './trace-context.ts';
 
 /** What a client presents to be recognised by. */
 export interface Evidence {
@@ -67,6 +68,8 @@ export interface Grant<Stream> {
   readonly contact: string | undefined;
   /** Lower-case names of headers that tell who is calling: they must never reach a destination. */
   readonly identityHeaders: ReadonlySet<string>;
+  /** undefined: a request keeps the trace context that it came with. */
+  readonly trace: OnwardTrace | undefined;
   /** A new connection to one of the addresses that were decided on. @throws UpstreamError */
   dial(): Promise<Connection<Stream>>;
   /** A connection for one HTTP request, kept by an earlier exchange or new. @throws UpstreamError */
@@ -75,6 +78,8 @@ export interface Grant<Stream> {
   giveBack(connection: Connection<Stream>): void;
   /** Passes bytes both ways until both sides are done. `early` is what the client sent already. Never rejects. */
   tunnel(client: Stream, upstream: Connection<Stream>, early: Buffer): Promise<TunnelEnd>;
+  /** The destination begins to answer the request. */
+  answered(): void;
   /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */
   record(decision: Decision): Promise<void>;
 }
@@ -97,6 +102,8 @@ export interface Conversation<Stream> {
   readonly destination: Destination | Refusal;
   /** Undefined when what will pass cannot be read (a tunnel). */
   readonly request: ReadableRequest | undefined;
+  /** Every `traceparent` that it came with; undefined where the protocol has none. */
+  readonly traceparent?: readonly string[];
   evidence(): Evidence;
   refuse(notice: RefusalNotice): Promise<Outcome>;
   /** Answers trouble on the far side. */

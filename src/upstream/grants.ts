@@ -3,6 +3,8 @@ import type { Decision } from '../core/decision.ts';
 import { type Destination, destinationText } from '../core/destination.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
+import { UpstreamError } from '../core/refusal.ts';
+import type { OnwardTrace } from '../core/trace-context.ts';
 import { Channel } from '../stream/channel.ts';
 import { dial } from './dial.ts';
 import type { HttpPool } from './pool.ts';
@@ -19,7 +21,8 @@ export interface WaysOut {
 }
 
 export interface DialMeter {
-  dialled(milliseconds: number, failed: boolean): void;
+  /** @param outcome `connected`, or the trouble */
+  dialled(exit: string | undefined, milliseconds: number, outcome: string): void;
   tunnels(change: 1 | -1): void;
   now(): number;
 }
@@ -31,10 +34,12 @@ export interface Permission {
   readonly principal: Principal | undefined;
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
+  readonly trace: OnwardTrace | undefined;
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
   dialled(address: Ip): void;
+  answered(): void;
   /** A tunnel begins; what is returned is called at its end. */
   opened(address: Ip, breakOff: () => void): () => void;
 }
@@ -46,6 +51,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly principal: Principal | undefined;
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
+  readonly trace: OnwardTrace | undefined;
   readonly #permission: Permission;
   readonly #ways: WaysOut;
 
@@ -55,6 +61,7 @@ export class UpstreamGrant implements Grant<Channel> {
     this.principal = permission.principal;
     this.contact = permission.contact;
     this.identityHeaders = permission.identityHeaders;
+    this.trace = permission.trace;
     this.#permission = permission;
     this.#ways = ways;
   }
@@ -63,16 +70,18 @@ export class UpstreamGrant implements Grant<Channel> {
     const { addresses, destination } = this.#permission;
     const { connectMs, idleMs, meter } = this.#ways;
     const began = meter.now();
+    const dialled = (outcome: string) =>
+      meter.dialled(this.decision.settings?.via, meter.now() - began, outcome);
     try {
       const { socket, address } = await dial(addresses, destination.port, {
         timeoutMs: connectMs,
         ...this.#localAddress(),
       });
-      meter.dialled(meter.now() - began, false);
+      dialled('connected');
       this.#permission.dialled(address);
       return { stream: new Channel(socket, idleMs), address, reused: false };
     } catch (error) {
-      meter.dialled(meter.now() - began, true);
+      dialled(error instanceof UpstreamError ? error.code : 'gateway-fault');
       throw error;
     }
   }
@@ -100,6 +109,10 @@ export class UpstreamGrant implements Grant<Channel> {
       meter.tunnels(-1);
       closed();
     }
+  }
+
+  answered(): void {
+    this.#permission.answered();
   }
 
   record(decision: Decision): Promise<void> {

@@ -65,6 +65,10 @@ export abstract class ProxyConversation {
     this.head = head;
   }
 
+  get traceparent(): readonly string[] {
+    return this.head?.fields.values('traceparent') ?? [];
+  }
+
   refuse(notice: RefusalNotice): Promise<Outcome> {
     return this.answer(refusalAnswer(notice), null);
   }

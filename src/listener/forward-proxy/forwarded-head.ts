@@ -1,3 +1,4 @@
+import type { Grant } from '../../core/conversation.ts';
 import { DEFAULT_PORTS, destinationText, hostText } from '../../core/destination.ts';
 import type { Fields } from '../../wire/http1/fields.ts';
 import type { Framing } from '../../wire/http1/framing.ts';
@@ -47,14 +48,14 @@ export function isBoundToUser(request: RequestHead, response: ResponseHead): boo
  * The head that goes upstream: raw fields in their order, without what was meant for this hop or tells who the caller
  * is, with Host rebuilt from the destination that was decided on.
  *
- * @param identityHeaders lower-case names that principals are recognised by: they must never reach a destination
+ * @param onward `identityHeaders`: lower-case names that principals are recognised by, which must never reach a destination
  * @param via this gateway's pseudonym
  */
 export function requestHead(
   head: RequestHead,
   target: Target,
   framing: Framing,
-  identityHeaders: ReadonlySet<string>,
+  { identityHeaders, trace }: Pick<Grant<unknown>, 'identityHeaders' | 'trace'>,
   via: string,
 ): Buffer {
   const named = connectionNamed(head.fields);
@@ -63,11 +64,13 @@ export function requestHead(
     name === 'host' ||
     name.startsWith('proxy-') ||
     identityHeaders.has(name) ||
-    named.has(name);
+    named.has(name) ||
+    (trace?.keepsState === false && name === 'tracestate');
   const writer = new HeadWriter(`${head.method} ${target.originForm} HTTP/1.1`);
   writer.set('Host', hostField(target)).keep(head.fields, drop);
   setFraming(writer, framing);
   if (asksForWebSocket(head)) setUpgrade(writer);
+  if (trace !== undefined) writer.set('traceparent', trace.traceparent);
   return writer.add('Via', `1.${head.minor} ${via}`).toBuffer();
 }
 

@@ -139,9 +139,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   #send(): void {
     const { stream } = this.#upstream as Connection<Channel>;
-    const { identityHeaders } = this.#grant as Grant<Channel>;
+    const grant = this.#grant as Grant<Channel>;
     const { framing } = this.#body;
-    stream.write(requestHead(this.head, this.#target, framing, identityHeaders, this.proxy.via));
+    stream.write(requestHead(this.head, this.#target, framing, grant, this.proxy.via));
     this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
   }
 
@@ -166,6 +166,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   async #passResponse(response: ResponseHead): Promise<Outcome> {
+    this.#grant?.answered();
     if (response.status === 101) return this.#passWebSocket(response);
     const upstream = this.#upstream as Connection<Channel>;
     const framing = responseFraming(response, this.head.method);
