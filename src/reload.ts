@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ReloadEvent } from './audit/event.ts';
 import { bundle, type Candidate } from './candidate.ts';
-import type { Config } from './config/config.ts';
+import type { Config, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
@@ -59,6 +59,8 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'gateway.health': ({ gateway }) => gateway.health,
   'gateway.resolvers': ({ gateway }) => gateway.resolvers,
   admin: ({ admin }) => ({ bind: admin.bind, token: admin.token !== undefined }),
+  traces: ({ traces: { otlp } }) =>
+    otlp && { ...otlp, headers: [...otlp.headers].map(withoutPlace) },
   'audit (but onFailure)': ({ audit: { onFailure, ...audit } }) => audit,
   'the bind, tls or proxyProtocol of a listener': ({ listeners }) =>
     listeners.map(({ name, type, bind, tls, proxyProtocol }) => ({
@@ -69,6 +71,13 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
       from: proxyProtocol?.from.map(String),
     })),
 };
+
+/** Where a value stands in the file changes nothing. */
+function withoutPlace([name, value]: readonly [string, string | SecretRef]): unknown {
+  if (typeof value === 'string') return [name, value];
+  const { at, ...source } = value;
+  return [name, source];
+}
 
 function refuseRestart(before: Config, after: Config): void {
   const changed = Object.entries(BUILT_ONCE)

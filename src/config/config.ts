@@ -22,6 +22,7 @@ export interface Config {
   readonly expect: readonly Expectation[];
   readonly exits: readonly ExitConfig[];
   readonly audit: AuditConfig;
+  readonly traces: { readonly otlp: OtlpConfig | undefined };
 }
 
 /** `host` is an IP address to bind; port 0 lets the system pick one. */
@@ -171,6 +172,16 @@ export interface AuditConfig {
   readonly keepMs: number;
   readonly checkpoint: CheckpointConfig | undefined;
   readonly also: readonly { readonly squidLog: string }[];
+}
+
+/** Where spans go, over OTLP. */
+export interface OtlpConfig {
+  /** With its whole path. */
+  readonly url: string;
+  /** By their names in lower case. Text where nothing about it is secret. */
+  readonly headers: ReadonlyMap<string, string | SecretRef>;
+  /** The part of the exchanges that get a span, among those whose client has not decided that. */
+  readonly ratio: number;
 }
 
 export interface CheckpointConfig {

@@ -20,6 +20,7 @@ import { configSchema, SECTIONS, type WrittenConfig } from './schema.ts';
 import { readSets } from './set-files.ts';
 import { readSources } from './sources.ts';
 import { FileReader, ownSurroundings, type Surroundings } from './surroundings.ts';
+import { toTraces } from './traces.ts';
 import { findWarnings } from './warnings.ts';
 
 export interface Loaded {
@@ -84,5 +85,6 @@ function toConfig(
     expect: toExpectations(written.expect, merged),
     exits: toExits(written.exits, merged),
     audit: toAudit(written.audit, merged),
+    traces: toTraces(written.traces, merged),
   };
 }

@@ -13,6 +13,7 @@ import { rulesSchema } from './rules.ts';
 import { setsSchema } from './sets.ts';
 import { choice, notYet, section } from './shape.ts';
 import { headShape } from './sources.ts';
+import { tracesSchema } from './traces.ts';
 
 /** Every section of the language. References are resolved against `names` while a value is parsed. */
 function sections(names: Names, around: ExitSurroundings) {
@@ -29,6 +30,7 @@ function sections(names: Names, around: ExitSurroundings) {
     expect: expectSchema(names),
     exits: exitsSchema(around),
     audit: auditSchema,
+    traces: tracesSchema,
     identity: notYet('identity'),
     credentials: notYet('credentials'),
     intercept: notYet('intercept'),

@@ -1,12 +1,15 @@
 import type { Config, SecretRef } from './config.ts';
 
 /** Every secret that a configuration refers to, in its order. */
-export function secretRefs({ admin, principals }: Config): SecretRef[] {
+export function secretRefs({ admin, principals, traces }: Config): SecretRef[] {
   const refs = admin.token === undefined ? [] : [admin.token];
   for (const { header, basic, bearer } of principals.flatMap(({ identify }) => identify)) {
     if (header !== undefined) refs.push(...header.values);
     if (basic !== undefined) refs.push(basic.password);
     if (bearer !== undefined) refs.push(bearer.token);
+  }
+  for (const value of traces.otlp?.headers.values() ?? []) {
+    if (typeof value !== 'string') refs.push(value);
   }
   return refs;
 }
