@@ -31,6 +31,10 @@ export const PROGRAMS = {
     present: () => onPath('haproxy'),
   },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
+  prometheus: {
+    serves: 'Prometheus, which reads the metrics and asks what alerts and dashboard ask',
+    present: () => onPath('prometheus') && onPath('promtool'),
+  },
   'apache2-bin': { serves: 'Apache as an upstream', present: () => onPath('apache2') },
 } as const satisfies Record<string, Need>;
 
