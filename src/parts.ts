@@ -31,6 +31,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
   const { config, digest } = inForce;
   const { name, resolvers } = config.gateway;
   const { onFailure, also, durability } = config.audit;
+  log.level = config.gateway.log;
   const metrics = new WorkerMetrics(`worker-${number}`);
   const telemetry = await startTelemetry(inForce, { metrics, log });
   const now = Date.now;

@@ -114,6 +114,7 @@ export class Reloads {
     this.inForce = inForce;
     this.loaded = loaded;
     this.#options = options;
+    options.log.level = inForce.config.gateway.log;
     options.metrics.policyLoaded(inForce.digest, Date.now());
   }
 
@@ -164,6 +165,7 @@ export class Reloads {
     this.inForce = next;
     this.loaded = loaded;
     this.loadedAt = new Date();
+    log.level = config.gateway.log;
     metrics.policyLoaded(to, Date.now());
     metrics.reloaded();
     const ended = await workers.swap();

@@ -1,4 +1,6 @@
-import type { RecorderMeter } from './audit/recorder.ts';
+import type { RecordedEnd, RecorderMeter } from './audit/recorder.ts';
+import { destinationText } from './core/destination.ts';
+import { Refusal } from './core/refusal.ts';
 import type { InForce } from './in-force.ts';
 import type { Logger } from './log.ts';
 import type { WorkerMetrics } from './metrics/worker.ts';
@@ -21,9 +23,27 @@ export async function startTelemetry(
     exchangeEnded(end) {
       metrics.exchanges.ended(end);
       traces?.ended(end);
+      if (log.isLevelEnabled('debug')) log.debug(factsOf(end), 'exchange');
     },
     refusalSuppressed: () => metrics.record.refusalSuppressed(),
     close: async () => traces?.close(),
+  };
+}
+
+/** For the log: no more of an exchange than its record has, and in one line. */
+function factsOf({ id, conversation, principal, decision, outcome, durationMs }: RecordedEnd) {
+  const { listener, action, destination } = conversation;
+  return {
+    exchange: id,
+    listener,
+    principal: principal?.name,
+    action,
+    destination: destination instanceof Refusal ? undefined : destinationText(destination),
+    effect: decision?.effect,
+    reason: decision?.reason,
+    status: outcome.status,
+    error: outcome.error,
+    ms: Math.round(durationMs),
   };
 }
 

@@ -82,6 +82,7 @@ export class Worker implements Workers {
     parts.inForce = this.#next;
     this.#next = undefined;
     const { config, digest } = parts.inForce;
+    parts.log.level = config.gateway.log;
     parts.recorder.adopt({
       policy: digest,
       owned: config.networks.owned,

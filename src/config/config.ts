@@ -45,6 +45,8 @@ export interface GatewayConfig {
   readonly dataDir: string;
   readonly health: Bind | undefined;
   readonly drain: { readonly noticeMs: number; readonly limitMs: number };
+  /** What the gateway's own log shows: this level and all that are worse. */
+  readonly log: 'error' | 'warn' | 'info' | 'debug';
   /** What becomes of tunnels that a new policy no longer allows. */
   readonly onReload: 'close' | 'keep';
   /** Empty: /etc/resolv.conf. */

@@ -167,7 +167,7 @@ test('a real Prometheus answers all that dashboard and alerts ask, out of a real
 }, async (t) => {
   const { gateway, round } = await startBusy(t);
   const prometheus = await startPrometheus(gateway);
- 
+
   t.after(() => prometheus.stop());
   await trafficSeen(prometheus, round);
 
