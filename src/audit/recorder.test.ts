@@ -9,7 +9,7 @@ import type { Principal } from '../core/principal.ts';
 import { Refusal, UpstreamError } from '../core/refusal.ts';
 import type { Step } from '../core/steps.ts';
 import type { AuditEvent } from './event.ts';
-import type { Recorded, RecordSettings } from './exchange-record.ts';
+import type { Recorded, RecordSettings } from './ledger.ts';
 import { RecentExchanges } from './recent.ts';
 import { type RecordedEnd, Recorder } from './recorder.ts';
 

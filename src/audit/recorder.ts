@@ -6,18 +6,14 @@ import type { Principal } from '../core/principal.ts';
 import type { Step } from '../core/steps.ts';
 import type { SpanPlace } from '../core/trace-context.ts';
 import { type AuditEvent, eventLine, type ReloadEvent } from './event.ts';
-import {
-  ExchangeRecord,
-  type Ledger,
-  type Recorded,
-  type RecordedEnd,
-  type RecordSettings,
-} from './exchange-record.ts';
+import { ExchangeRecord } from './exchange-record.ts';
 import { RefusalFlood } from './flood.ts';
+import type { Ledger, Recorded, RecordedEnd, RecordSettings } from './ledger.ts';
 import type { RecentExchanges } from './recent.ts';
 import type { AuditWriter } from './writer.ts';
 
-export type { ExchangeRecord, RecordedEnd, RecordSettings } from './exchange-record.ts';
+export type { ExchangeRecord } from './exchange-record.ts';
+export type { RecordedEnd, RecordSettings } from './ledger.ts';
 
 export interface RecorderMeter {
   /** The place of an exchange in a trace. Left out: there are no traces. */
