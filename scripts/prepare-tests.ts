@@ -5,7 +5,8 @@
  * CI=true a program that is still missing ends the run.
  */
 import { spawnSync } from 'node:child_process';
-import { PROGRAMS, type Program, STRICT } from '../test/support/programs.ts';
+import { existsSync } from 'node:fs';
+import { type Need, PROGRAMS, type Program, STRICT } from '../test/support/programs.ts';
 
 const APT_GET = '/usr/bin/apt-get';
 
@@ -34,8 +35,16 @@ function install(names: readonly Program[]): void {
   say('updating the package lists');
   if (!aptGet('update')) return;
   say(`installing ${names.join(', ')}`);
-  // Whatever service comes along (HAProxy's) is left to Debian: its configuration binds no port as it is delivered.
+  // Whatever other service comes along (HAProxy's) is left to Debian: its configuration binds no port as it is delivered.
   aptGet('install', '--yes', '--no-install-recommends', ...names);
+  for (const need of names.map((name): Need => PROGRAMS[name])) {
+    if (need.service !== undefined) stopService(need.service);
+  }
+}
+
+/** Where there is no systemd, Debian started nothing. */
+function stopService(name: string): void {
+  if (existsSync('/run/systemd/system')) spawnSync('systemctl', ['disable', '--now', name]);
 }
 
 function aptGet(...args: readonly string[]): boolean {

@@ -80,6 +80,7 @@ async function pass<Stream>(
   // decide on the name: a denied name is never looked up.
   const question: Question = { principal, destination, request, now: gate.now() };
   const named = decideName(policy, question);
+  record.passed('decide');
   if (!passes(named)) return refuse(named);
 
   // resolve once: these addresses are decided on, and these are dialled. Only a parent proxy may be left to resolve.
@@ -94,14 +95,17 @@ async function pass<Stream>(
   const { decision, addresses } = ips
     ? decideAddresses(policy, question, ips, gate.own)
     : { decision: named, addresses: [] };
+  record.passed('resolve');
   if (!passes(decision)) return refuse(decision, ips?.[0]);
 
   // record before the first byte goes out.
   await record.decision(decision, addresses[0]);
+  record.passed('record');
 
   // grant, open, relay.
   const grant = gate.grant({ inForce, record, decision, principal, question, addresses });
   await conversation.open(grant);
+  record.passed('open');
   return conversation.relay();
 }
 
@@ -117,6 +121,7 @@ async function endRefused<Stream>(
   address: Ip | undefined,
 ): Promise<Outcome> {
   await record.decision(decision, address);
+  record.passed('record');
   const { principal } = record;
   const contact = decision.owner ?? principal?.owner ?? lastResort;
   return conversation.refuse({ id: record.id, decision, principal, contact });

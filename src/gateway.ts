@@ -1,8 +1,9 @@
-import { Metrics } from './admin/metrics.ts';
 import type { AuditEvent } from './audit/event.ts';
 import type { Loaded } from './config/load.ts';
 import { putTogether } from './in-force.ts';
+import { PrimaryMetrics } from './metrics/primary.ts';
 import { type Primary, startPrimary } from './primary.ts';
+import { VERSION } from './version.ts';
 import { Worker } from './worker.ts';
 import { ALONE, type PrimarySurroundings } from './workers.ts';
 
@@ -25,11 +26,7 @@ export async function startGateway(
   const { env, log } = surroundings;
   const inForce = putTogether(loaded, { env });
   const worker = await Worker.open(inForce, { log, peers: ALONE, number: 1 });
-  const primary = await startPrimary(
-    { inForce, loaded },
-    worker,
-    surroundings,
-    new Metrics('primary'),
-  );
+  const metrics = new PrimaryMetrics(VERSION, Date.now());
+  const primary = await startPrimary({ inForce, loaded }, worker, surroundings, metrics);
   return { ...primary, onAuditEvent: (listener) => worker.parts.recorder.onEvent(listener) };
 }

@@ -1,4 +1,3 @@
-import { Metrics } from './admin/metrics.ts';
 import { openSegments } from './audit/audit.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
@@ -7,8 +6,10 @@ import { type BoundAddress, createOwnAddresses } from './destination/own-address
 import { createResolver } from './destination/resolver.ts';
 import type { InForce } from './in-force.ts';
 import type { Logger } from './log.ts';
+import { WorkerMetrics } from './metrics/worker.ts';
 import { Ongoing } from './ongoing.ts';
 import { OpenTunnels } from './open-tunnels.ts';
+import { startTelemetry } from './telemetry.ts';
 import { HttpPool } from './upstream/pool.ts';
 import { auditDir, type Peers } from './workers.ts';
 
@@ -30,7 +31,9 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
   const { config, digest } = inForce;
   const { name, resolvers } = config.gateway;
   const { onFailure, also, durability } = config.audit;
-  const metrics = new Metrics(`worker-${number}`);
+  log.level = config.gateway.log;
+  const metrics = new WorkerMetrics(`worker-${number}`);
+  const telemetry = await startTelemetry(inForce, { metrics, log });
   const now = Date.now;
   const writer = await openSegments({
     dir: auditDir(config),
@@ -39,7 +42,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
     durability,
     now,
     log,
-    meter: metrics,
+    meter: metrics.record,
   });
   const recent = new RecentExchanges();
   const recorder = new Recorder(
@@ -47,7 +50,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
       gateway: name,
       writer,
       recent,
-      meter: metrics,
+      meter: telemetry,
       now,
       elapsed: () => performance.now(),
       writers: peers.count,
@@ -56,13 +59,14 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
   );
   const squidLogs = await Promise.all(
     also.map(({ squidLog: path }) =>
-      SquidLog.open({ path, log, lost: (lines) => metrics.squidLinesLost(lines) }),
+      SquidLog.open({ path, log, lost: (lines) => metrics.record.squidLinesLost(lines) }),
     ),
   );
   for (const squidLog of squidLogs) recorder.onEvent((event) => squidLog.add(event));
 
-  const resolver = createResolver({ servers: resolvers });
-  metrics.watchResolver(() => resolver.stats);
+  const resolver = createResolver({ servers: resolvers, meter: metrics.dns });
+  const pool = new HttpPool(POOL_LIMITS);
+  metrics.watch({ resolver, pool, writer });
   const bound: BoundAddress[] = [];
   const own = createOwnAddresses({ listeners: () => bound });
   return {
@@ -72,6 +76,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
     log,
     peers,
     metrics,
+    telemetry,
     writer,
     recorder,
     recent,
@@ -83,6 +88,6 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
     tunnels: new OpenTunnels(own),
     exchanges: new Ongoing(),
     own,
-    pool: new HttpPool(POOL_LIMITS),
+    pool,
   };
 }

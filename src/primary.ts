@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Admin, type AdminParts, startAdmin } from './admin/admin.ts';
 import { type Readiness, startHealth } from './admin/health.ts';
-import { joinSnapshots, type Metrics } from './admin/metrics.ts';
 import { keepToken } from './admin/token.ts';
 import { explainExchange } from './admin/why.ts';
 import { Custody } from './audit/custody.ts';
@@ -11,6 +10,8 @@ import type { Candidate } from './candidate.ts';
 import type { Bind } from './config/config.ts';
 import type { Secret } from './core/secret.ts';
 import { FileWatch } from './file-watch.ts';
+import type { PrimaryMetrics } from './metrics/primary.ts';
+import { joinSnapshots, METRICS_CONTENT_TYPE } from './metrics/snapshot.ts';
 import { Reloads } from './reload.ts';
 import { VERSION } from './version.ts';
 import { auditDir, type PrimarySurroundings, type WorkerState, type Workers } from './workers.ts';
@@ -45,7 +46,7 @@ export interface Primary {
 interface Parts {
   readonly workers: Workers;
   readonly surroundings: PrimarySurroundings;
-  readonly metrics: Metrics;
+  readonly metrics: PrimaryMetrics;
   readonly reloads: Reloads;
   /** In the order in which they were started. */
   readonly running: { close(): Promise<void> }[];
@@ -65,7 +66,7 @@ export async function startPrimary(
   { inForce, loaded }: Pick<Candidate, 'inForce' | 'loaded'>,
   workers: Workers,
   surroundings: PrimarySurroundings,
-  metrics: Metrics,
+  metrics: PrimaryMetrics,
 ): Promise<Primary> {
   metrics.watchWorkers(() => workers.states());
   const parts: Parts = {
@@ -155,7 +156,7 @@ function adminParts(parts: Parts, readiness: Readiness, token: Secret): AdminPar
     token,
     readiness,
     metrics: {
-      contentType: metrics.contentType,
+      contentType: METRICS_CONTENT_TYPE,
       text: async () => joinSnapshots([await metrics.snapshot(), ...(await workers.metrics())]),
     },
     trail,

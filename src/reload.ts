@@ -1,12 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Metrics } from './admin/metrics.ts';
 import type { ReloadEvent } from './audit/event.ts';
 import { bundle, type Candidate } from './candidate.ts';
-import type { Config } from './config/config.ts';
+import type { Config, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
 import type { InForce } from './in-force.ts';
+import type { PrimaryMetrics } from './metrics/primary.ts';
 import { checkExpectations } from './policy/expectations.ts';
 import { type Difference, diff } from './policy/policy.ts';
 import { findRuleProblems } from './policy/problems.ts';
@@ -59,6 +59,8 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
   'gateway.health': ({ gateway }) => gateway.health,
   'gateway.resolvers': ({ gateway }) => gateway.resolvers,
   admin: ({ admin }) => ({ bind: admin.bind, token: admin.token !== undefined }),
+  traces: ({ traces: { otlp } }) =>
+    otlp && { ...otlp, headers: [...otlp.headers].map(withoutPlace) },
   'audit (but onFailure)': ({ audit: { onFailure, ...audit } }) => audit,
   'the bind, tls or proxyProtocol of a listener': ({ listeners }) =>
     listeners.map(({ name, type, bind, tls, proxyProtocol }) => ({
@@ -69,6 +71,13 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
       from: proxyProtocol?.from.map(String),
     })),
 };
+
+/** Where a value stands in the file changes nothing. */
+function withoutPlace([name, value]: readonly [string, string | SecretRef]): unknown {
+  if (typeof value === 'string') return [name, value];
+  const { at, ...source } = value;
+  return [name, source];
+}
 
 function refuseRestart(before: Config, after: Config): void {
   const changed = Object.entries(BUILT_ONCE)
@@ -83,7 +92,7 @@ function refuseRestart(before: Config, after: Config): void {
 
 export interface ReloadsOptions extends PrimarySurroundings {
   readonly workers: Workers;
-  readonly metrics: Metrics;
+  readonly metrics: PrimaryMetrics;
 }
 
 /** A new policy may change everything for everybody; the policies themselves tell the rest. */
@@ -105,6 +114,7 @@ export class Reloads {
     this.inForce = inForce;
     this.loaded = loaded;
     this.#options = options;
+    options.log.level = inForce.config.gateway.log;
     options.metrics.policyLoaded(inForce.digest, Date.now());
   }
 
@@ -155,7 +165,9 @@ export class Reloads {
     this.inForce = next;
     this.loaded = loaded;
     this.loadedAt = new Date();
+    log.level = config.gateway.log;
     metrics.policyLoaded(to, Date.now());
+    metrics.reloaded();
     const ended = await workers.swap();
     const event: ReloadEvent = {
       type: 'reload',

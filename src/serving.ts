@@ -25,8 +25,8 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
     grant: (permit) => grantOf(permit, config(), parts),
   };
   const events: ListenerEvents = {
-    rejected: (rejection) => metrics.rejected(name, rejection),
-    connections: (open) => metrics.connections(name, open),
+    rejected: (rejection) => metrics.connections.rejected(name, rejection),
+    connections: (open) => metrics.connections.open(name, open),
     fault,
   };
   return new ForwardProxyListener(
@@ -40,7 +40,7 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
       run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
       ownPage: async (path, evidence) => {
         const page = await ownPage(path, evidence, { ...parts.inForce, memory: memoryOf(parts) });
-        metrics.ownPage(name, page?.status ?? 404);
+        metrics.connections.ownPage(name, page?.status ?? 404);
         return page;
       },
     },
@@ -50,12 +50,6 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
 
 function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Grant<Channel> {
   const { record, decision, principal, question, addresses, inForce } = permit;
-  const { metrics } = parts;
-  const meter = {
-    dialled: (milliseconds: number, failed: boolean) => metrics.dialled(milliseconds, failed),
-    tunnels: (change: 1 | -1) => metrics.tunnels(change),
-    now: () => performance.now(),
-  };
   const { connectMs, idleMs } = timeouts;
   return new UpstreamGrant(
     {
@@ -64,14 +58,23 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       principal,
       contact: decision.owner ?? principal?.owner ?? inForce.contact,
       identityHeaders: inForce.identityHeaders,
+      trace: record.trace,
       destination: question.destination,
       addresses,
       record: (later) => record.decision(later),
       dialled: (connection) => record.dialled(connection),
+      answered: () => record.passed('answer'),
       opened: (address, breakOff) =>
         parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
     },
-    { pool: parts.pool, exits: inForce.exits, parents: parts, connectMs, idleMs, meter },
+    {
+      pool: parts.pool,
+      exits: inForce.exits,
+      parents: parts,
+      connectMs,
+      idleMs,
+      meter: parts.metrics.waysOut,
+    },
   );
 }
 

@@ -1,4 +1,3 @@
-import type { MetricSnapshot } from './admin/metrics.ts';
 import type { ReloadEvent } from './audit/event.ts';
 import type { CountedHead } from './audit/segment.ts';
 import type { Candidate } from './candidate.ts';
@@ -7,6 +6,7 @@ import { Ip } from './core/ip.ts';
 import type { BoundAddress } from './destination/own-addresses.ts';
 import type { InForce } from './in-force.ts';
 import type { ForwardProxyListener } from './listener/forward-proxy/listener.ts';
+import type { MetricSnapshot } from './metrics/snapshot.ts';
 import { buildParts, type Parts, type PartsOptions } from './parts.ts';
 import { createListener } from './serving.ts';
 import type { WorkerState, Workers } from './workers.ts';
@@ -64,7 +64,7 @@ export class Worker implements Workers {
 
   states(): readonly WorkerState[] {
     const { pid } = process;
-    const connections = this.parts.metrics.openConnections;
+    const connections = this.parts.metrics.connections.allOpen;
     const [state, startedAt] = [this.#state, this.#startedAt];
     return [{ number: 1, pid, state, startedAt, restarts: 0, connections }];
   }
@@ -82,6 +82,7 @@ export class Worker implements Workers {
     parts.inForce = this.#next;
     this.#next = undefined;
     const { config, digest } = parts.inForce;
+    parts.log.level = config.gateway.log;
     parts.recorder.adopt({
       policy: digest,
       owned: config.networks.owned,
@@ -131,12 +132,13 @@ export class Worker implements Workers {
 
   async close(): Promise<void> {
     await this.drain(0);
-    const { pool, resolver, recorder, writer, squidLogs } = this.parts;
+    const { pool, resolver, recorder, writer, squidLogs, telemetry } = this.parts;
     pool.close();
     resolver.close();
     recorder.close();
     await writer.close();
     await Promise.all(squidLogs.map((squidLog) => squidLog.close()));
+    await telemetry.close();
   }
 }
 

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { MetricSnapshot } from './admin/metrics.ts';
 import type { SegmentWriters } from './audit/checkpoints.ts';
 import type { ReloadEvent } from './audit/event.ts';
 import type { Memory } from './audit/trail.ts';
@@ -9,6 +8,7 @@ import type { Loaded } from './config/load.ts';
 import type { Environment } from './config/surroundings.ts';
 import { OwnPlaces, type Places } from './core/places.ts';
 import type { Logger } from './log.ts';
+import type { MetricSnapshot } from './metrics/snapshot.ts';
 
 export interface PrimarySurroundings {
   readonly env: Environment;

@@ -28,6 +28,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credential: ['core', 'wire', 'secret', 'config (types)'],
   upstream: ['core', 'wire', 'stream', 'secret', 'config (types)'],
   audit: ['core', 'wire', 'config (types)'],
+  metrics: ['core', 'config (types)', 'audit (types)'],
+  traces: ['core', 'config (types)', 'audit (types)'],
 };
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
@@ -47,6 +49,7 @@ const ROOT_FILES = [
   'reload.ts',
   'serving.ts',
   'systemd.ts',
+  'telemetry.ts',
   'version.ts',
   'worker.ts',
   'workers.ts',
@@ -74,6 +77,7 @@ const IMPURE_CALLS =
 const REVEALS: readonly string[] = [
   'admin/token.ts',
   'identity/identify.ts',
+  'traces/otlp.ts',
   'upstream/parent-credential.ts',
 ];
 

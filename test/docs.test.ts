@@ -3,6 +3,8 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { REASONS, TROUBLES } from '../src/core/reasons.ts';
+import { PrimaryMetrics } from '../src/metrics/primary.ts';
+import { WorkerMetrics } from '../src/metrics/worker.ts';
 import { ROOT } from './support/sources.ts';
 
 const pages = globSync(['*.md', 'docs/**/*.md', 'examples/**/*.md'], {
@@ -64,6 +66,21 @@ test('docs/dependencies.md gives the reason of every dependency, and of no other
     [...section.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name).sort();
   assert.deepEqual(listed(runTime), Object.keys(manifest.dependencies ?? {}).sort());
   assert.deepEqual(listed(development), Object.keys(manifest.devDependencies ?? {}).sort());
+});
+
+test('docs/monitoring.md has every metric of the gateway, and no other', async () => {
+  const metrics = [
+    ...(await new WorkerMetrics('worker-1').snapshot()),
+    ...(await new PrimaryMetrics('0.1.0', 0).snapshot()),
+  ];
+  const told = new Set(
+    metrics.map(({ name }) => name).filter((name) => name.startsWith('sekisho_')),
+  );
+  const [, section = ''] = read('docs/monitoring.md').split(/^## /m).slice(1);
+  const cells = [...section.matchAll(/^\| (`[^|]*) \|/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([a-z_]+)`/g)].map(([, name]) => `sekisho_${name}`),
+  );
+  assert.deepEqual(cells.sort(), [...told].sort());
 });
 
 for (const page of pages) {

@@ -9,9 +9,10 @@ import { openRecord } from '../../test/support/record.ts';
 import { RecentExchanges } from '../audit/recent.ts';
 import { AuditTrail } from '../audit/trail.ts';
 import { Secret } from '../core/secret.ts';
+import { joinSnapshots, METRICS_CONTENT_TYPE } from '../metrics/snapshot.ts';
+import { WorkerMetrics } from '../metrics/worker.ts';
 import { type AdminParts, startAdmin } from './admin.ts';
 import { startHealth } from './health.ts';
-import { joinSnapshots, Metrics } from './metrics.ts';
 import type { GatewayStatus } from './status.ts';
 import type { WhyReport } from './why.ts';
 
@@ -25,6 +26,7 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
   const meter = {
     linesWritten() {},
     linesLost() {},
+    checkpointTaken() {},
     checkpointFailed() {},
     checkpointCopyFailed() {},
   };
@@ -43,8 +45,8 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
     token: new Secret('token', TOKEN),
     readiness: () => [],
     metrics: {
-      contentType: new Metrics('worker-1').contentType,
-      text: async () => joinSnapshots([await new Metrics('worker-1').snapshot()]),
+      contentType: METRICS_CONTENT_TYPE,
+      text: async () => joinSnapshots([await new WorkerMetrics('worker-1').snapshot()]),
     },
     trail: new AuditTrail(dir, new RecentExchanges(), Date.now),
     why: async (id) => (id === KNOWN ? ({ id, summary: 'Allowed.' } as WhyReport) : undefined),

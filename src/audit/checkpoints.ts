@@ -9,6 +9,8 @@ import { listSegments } from './segment-name.ts';
 import type { Statements } from './statements.ts';
 
 export interface CheckpointsMeter {
+  /** All that was written before is covered by one. */
+  checkpointTaken(nowMs: number): void;
   /** One was due and could not be written. */
   checkpointFailed(): void;
   /** One could not be copied, and will be tried again. */
@@ -29,6 +31,8 @@ export interface CheckpointsOptions {
   readonly copyTo: string | undefined;
   readonly statements: Statements;
   readonly writers: SegmentWriters;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly log: AuditLog;
   readonly meter: CheckpointsMeter;
 }
@@ -93,7 +97,7 @@ export class Checkpoints {
   }
 
   async #take(): Promise<void> {
-    const { statements, writers, log, meter } = this.#options;
+    const { statements, writers, now, log, meter } = this.#options;
     try {
       if (this.#looksAgain) this.#left = undefined;
       this.#looksAgain = false;
@@ -111,6 +115,7 @@ export class Checkpoints {
       writers.forget(heads.filter(({ closed }) => closed).map(({ segment }) => segment));
       if (this.#failing) log.info({}, 'checkpoints are written again');
       this.#failing = false;
+      meter.checkpointTaken(now());
     } catch (error) {
       meter.checkpointFailed();
       if (!this.#failing) log.error({ err: error }, 'a checkpoint cannot be written');

@@ -1,10 +1,11 @@
-import type { AuditConfig } from '../config/config.ts';
-import type { Connection, Conversation, Outcome } from '../core/conversation.ts';
+import type { Connection, Outcome } from '../core/conversation.ts';
 import { type Decision, deny } from '../core/decision.ts';
 import { destinationText } from '../core/destination.ts';
-import type { Cidr, Ip } from '../core/ip.ts';
+import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { Refusal, type UpstreamError } from '../core/refusal.ts';
+import type { Step } from '../core/steps.ts';
+import { type OnwardTrace, onwardTrace, type SpanPlace } from '../core/trace-context.ts';
 import { classify } from '../core/traffic-class.ts';
 import {
   decisionLine,
@@ -13,48 +14,11 @@ import {
   outcomeLine,
   type RecordedDecision,
 } from './event.ts';
+import type { Ledger, Recorded, RecordSettings, StepEnd } from './ledger.ts';
 
-/** What a record takes from a conversation. */
-export type Recorded = Pick<
-  Conversation<unknown>,
-  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request'
->;
+const NO_STEPS: readonly StepEnd[] = [];
 
 type Dialled = Pick<Connection<unknown>, 'address' | 'parent'>;
-
-/** What a reload changes. An exchange keeps what held when it began. */
-export interface RecordSettings {
-  /** The policy's digest: `sha256:…`. */
-  readonly policy: string;
-  /** The networks that count as internal. */
-  readonly owned: readonly Cidr[];
-  readonly onFailure: AuditConfig['onFailure'];
-}
-
-/** One exchange at its end. */
-export interface RecordedEnd {
-  readonly listener: string;
-  readonly principal: Principal | undefined;
-  /** The one that stands; undefined when the exchange broke before any. */
-  readonly decision: Decision | undefined;
-  readonly outcome: Outcome;
-}
-
-/** What the record of an exchange is written into. */
-export interface Ledger {
-  readonly gateway: string;
-  /** The time of day: ISO 8601, UTC. */
-  time(): string;
-  /** Milliseconds of a clock that nobody sets. */
-  elapsed(): number;
-  /** Whether an exchange with this first decision is written, or merely counted. */
-  admits(decision: Decision, principal: Principal | undefined, client: Ip): boolean;
-  /** @throws Refusal `audit-unavailable` */
-  write(id: string, line: string): Promise<void>;
-  /** Remembers a line that is not written. */
-  remember(id: string, line: string): void;
-  ended(end: RecordedEnd): void;
-}
 
 /** The record of one exchange: one or more decisions, of which the last stands, and exactly one outcome. */
 export class ExchangeRecord {
@@ -63,6 +27,10 @@ export class ExchangeRecord {
   readonly #settings: RecordSettings;
   readonly #ledger: Ledger;
   readonly #began: number;
+  readonly #span: SpanPlace | undefined;
+  /** When the last step ended. */
+  #passed: number;
+  #steps: StepEnd[] | undefined;
   #principal: Principal | undefined;
   #decision: Decision | undefined;
   #address: Ip | undefined;
@@ -80,6 +48,23 @@ export class ExchangeRecord {
     this.#settings = settings;
     this.#ledger = ledger;
     this.#began = ledger.elapsed();
+    this.#passed = this.#began;
+    this.#span = ledger.place?.(conversation.traceparent ?? []);
+  }
+
+  /** What the exchange's request takes on in place of its trace context. */
+  get trace(): OnwardTrace | undefined {
+    return this.#span && onwardTrace(this.#span);
+  }
+
+  /** A step ends, which began where the one before it ended. */
+  passed(step: Step): void {
+    const now = this.#ledger.elapsed();
+    this.#ledger.passed(step, now - this.#passed);
+    this.#passed = now;
+    if (this.#span?.sampled !== true) return;
+    this.#steps ??= [];
+    this.#steps.push({ step, atMs: now - this.#began });
   }
 
   get principal(): Principal | undefined {
@@ -137,14 +122,23 @@ export class ExchangeRecord {
     this.#mustBeOpen();
     this.#ended = true;
     const { status, error, bytesUp, bytesDown, tls } = outcome;
-    const durationMs = Math.round((this.#ledger.elapsed() - this.#began) * 10) / 10;
+    const tookMs = this.#ledger.elapsed() - this.#began;
+    const durationMs = Math.round(tookMs * 10) / 10;
     const detail = this.#trouble?.message ?? outcome.detail;
     const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
     const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
     void this.#put(outcomeLine(this.id, this.#ledger.time(), facts, standing, tls, recorded));
-    const { listener } = this.#conversation;
-    const [principal, decision] = [this.#principal, this.#decision];
-    this.#ledger.ended({ listener, principal, decision, outcome });
+    this.#ledger.ended({
+      id: this.id,
+      conversation: this.#conversation,
+      principal: this.#principal,
+      decision: this.#decision,
+      address: this.#address,
+      outcome,
+      durationMs: tookMs,
+      span: this.#span,
+      steps: this.#steps ?? NO_STEPS,
+    });
   }
 
   #put(line: string): Promise<void> {

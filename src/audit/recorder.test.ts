@@ -7,8 +7,9 @@ import { Hostname } from '../core/hostname.ts';
 import { Cidr, Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { Refusal, UpstreamError } from '../core/refusal.ts';
+import type { Step } from '../core/steps.ts';
 import type { AuditEvent } from './event.ts';
-import type { Recorded, RecordSettings } from './exchange-record.ts';
+import type { Recorded, RecordSettings } from './ledger.ts';
 import { RecentExchanges } from './recent.ts';
 import { type RecordedEnd, Recorder } from './recorder.ts';
 
@@ -48,6 +49,7 @@ const DONE: Outcome = { status: 200, error: null, bytesUp: 517, bytesDown: 4096 
 function makeRecorder(settings: Partial<RecordSettings> = {}) {
   const lines: string[] = [];
   const ends: RecordedEnd[] = [];
+  const steps: [Step, number][] = [];
   const state = { now: NOON, elapsed: 0, broken: false, suppressed: 0 };
   const recent = new RecentExchanges();
   const recorder = new Recorder(
@@ -63,6 +65,7 @@ function makeRecorder(settings: Partial<RecordSettings> = {}) {
       },
       recent,
       meter: {
+        passed: (step, milliseconds) => void steps.push([step, milliseconds]),
         exchangeEnded: (end) => void ends.push(end),
         refusalSuppressed: () => {
           state.suppressed++;
@@ -75,7 +78,7 @@ function makeRecorder(settings: Partial<RecordSettings> = {}) {
     { ...SETTINGS, ...settings },
   );
   const events = () => lines.map((line) => JSON.parse(line) as AuditEvent);
-  return { recorder, lines, events, ends, state, recent };
+  return { recorder, lines, events, ends, steps, state, recent };
 }
 
 test('an exchange leaves its decision and its outcome, each readable alone', async () => {
@@ -120,9 +123,24 @@ test('an exchange leaves its decision and its outcome, each readable alone', asy
     },
   ]);
   assert.deepEqual(
-    ends.map(({ listener, principal, decision }) => [listener, principal, decision]),
-    [['egress', PRINCIPAL, ALLOW]],
+    ends.map(({ conversation, principal, decision }) => [conversation, principal, decision]),
+    [[CONNECT, PRINCIPAL, ALLOW]],
   );
+});
+
+test('each step is told with the time since the one before it', () => {
+  const { recorder, state, steps, ends } = makeRecorder();
+  const record = recorder.begin(CONNECT);
+  state.elapsed += 2;
+  record.passed('decide');
+  state.elapsed += 30;
+  record.passed('resolve');
+  record.outcome(DONE);
+  assert.deepEqual(steps, [
+    ['decide', 2],
+    ['resolve', 30],
+  ]);
+  assert.deepEqual(ends[0]?.steps, [], 'kept for a span alone');
 });
 
 test('ids sort by the time of their exchanges and never repeat', () => {

@@ -3,21 +3,22 @@ import { type Decision, passes } from '../core/decision.ts';
 import { exchangeId } from '../core/exchange-id.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
+import type { Step } from '../core/steps.ts';
+import type { SpanPlace } from '../core/trace-context.ts';
 import { type AuditEvent, eventLine, type ReloadEvent } from './event.ts';
-import {
-  ExchangeRecord,
-  type Ledger,
-  type Recorded,
-  type RecordedEnd,
-  type RecordSettings,
-} from './exchange-record.ts';
+import { ExchangeRecord } from './exchange-record.ts';
 import { RefusalFlood } from './flood.ts';
+import type { Ledger, Recorded, RecordedEnd, RecordSettings } from './ledger.ts';
 import type { RecentExchanges } from './recent.ts';
 import type { AuditWriter } from './writer.ts';
 
-export type { ExchangeRecord, RecordedEnd, RecordSettings } from './exchange-record.ts';
+export type { ExchangeRecord } from './exchange-record.ts';
+export type { RecordedEnd, RecordSettings } from './ledger.ts';
 
 export interface RecorderMeter {
+  /** The place of an exchange in a trace. Left out: there are no traces. */
+  readonly place?: (traceparent: readonly string[]) => SpanPlace;
+  passed(step: Step, milliseconds: number): void;
   exchangeEnded(end: RecordedEnd): void;
   refusalSuppressed(): void;
 }
@@ -64,6 +65,8 @@ export class Recorder {
         return this.#write(line);
       },
       remember: (id, line) => recent.add(id, line),
+      place: meter.place,
+      passed: (step, milliseconds) => meter.passed(step, milliseconds),
       ended: (end) => meter.exchangeEnded(end),
     };
   }

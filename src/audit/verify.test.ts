@@ -26,7 +26,13 @@ const { privateKey: KEY } = generateKeyPairSync('ed25519');
 const PUBLIC = createPublicKey(KEY);
 const SILENT = {
   log: { info() {}, error() {} },
-  meter: { linesWritten() {}, linesLost() {}, checkpointFailed() {}, checkpointCopyFailed() {} },
+  meter: {
+    linesWritten() {},
+    linesLost() {},
+    checkpointTaken() {},
+    checkpointFailed() {},
+    checkpointCopyFailed() {},
+  },
 };
 
 const root = mkdtempSync(join(tmpdir(), 'sekisho-verify-'));

@@ -54,6 +54,7 @@ async function open(t: TestContext, given: Partial<RecordOptions> = {}) {
       linesLost: (count) => {
         counted.lost += count;
       },
+      checkpointTaken() {},
       checkpointFailed() {},
       checkpointCopyFailed() {},
     },

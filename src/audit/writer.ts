@@ -26,7 +26,8 @@ export interface AuditWriter {
 }
 
 export interface WriterMeter {
-  linesWritten(count: number): void;
+  /** @param waitedMs how long the first of them waited */
+  linesWritten(count: number, waitedMs: number): void;
   linesLost(count: number): void;
 }
 
@@ -44,6 +45,8 @@ export interface WriterOptions {
   readonly after: SegmentHead | null;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. Default: this process's. */
+  readonly elapsed?: () => number;
   readonly log: AuditLog;
   readonly meter: WriterMeter;
   readonly create: (path: string) => SegmentFile;
@@ -58,12 +61,14 @@ const GATHERED_CHARACTERS = 4 * 1024 * 1024;
 interface Batch {
   text: string[];
   characters: number;
+  readonly began: number;
   readonly done: PromiseWithResolvers<void>;
 }
 
 /** Writes one process's lines, segment after segment. */
 export class SegmentWriter implements AuditWriter {
   readonly #options: WriterOptions;
+  readonly #elapsed: () => number;
   readonly #flushLater = () => this.#flush();
   #policy: string;
   #segment: Segment;
@@ -72,12 +77,15 @@ export class SegmentWriter implements AuditWriter {
   #abandoned = false;
   #closing: Promise<void> = Promise.resolve();
   #batch: Batch | undefined;
+  /** Batches that are not written yet, or not synced. */
+  readonly #waiting = new Set<Batch>();
   #lost = 0;
   #closed = false;
 
   /** @throws what the file system says when no segment can be begun */
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#elapsed = options.elapsed ?? (() => performance.now());
     this.#policy = options.policy;
     this.#segment = this.#open(options.after);
     this.#segment.append([]);
@@ -93,17 +101,32 @@ export class SegmentWriter implements AuditWriter {
     for (const segment of segments) this.#retired.delete(segment);
   }
 
+  /** What is not written yet, or not synced. */
+  get waiting(): { lines: number; characters: number } {
+    const sum = { lines: 0, characters: 0 };
+    for (const { text, characters } of this.#waiting) {
+      sum.lines += text.length;
+      sum.characters += characters;
+    }
+    return sum;
+  }
+
   write(line: string): Promise<void> {
     if (this.#closed) throw new TypeError('the audit record is closed');
-    if (this.#batch === undefined) {
-      this.#batch = { text: [], characters: 0, done: Promise.withResolvers() };
-      setImmediate(this.#flushLater);
-    }
-    const batch = this.#batch;
+    const batch = this.#batch ?? this.#begin();
     batch.text.push(line);
     batch.characters += line.length;
     if (batch.characters > GATHERED_CHARACTERS) this.#flush();
     return batch.done.promise;
+  }
+
+  #begin(): Batch {
+    const began = this.#elapsed();
+    const batch = { text: [], characters: 0, began, done: Promise.withResolvers<void>() };
+    this.#batch = batch;
+    this.#waiting.add(batch);
+    setImmediate(this.#flushLater);
+    return batch;
   }
 
   adopt(policy: string): void {
@@ -145,7 +168,8 @@ export class SegmentWriter implements AuditWriter {
       log.info({ lost: this.#lost }, 'the audit record can be written again');
       this.#lost = 0;
     }
-    meter.linesWritten(batch.text.length);
+    this.#waiting.delete(batch);
+    meter.linesWritten(batch.text.length, this.#elapsed() - batch.began);
     batch.done.resolve();
   }
 
@@ -157,6 +181,7 @@ export class SegmentWriter implements AuditWriter {
       log.error({ err: error, segment: path }, 'the audit record cannot be written');
     }
     this.#lost += batch.text.length;
+    this.#waiting.delete(batch);
     meter.linesLost(batch.text.length);
     // Told above; whether an exchange goes on without its line is for the exchange to say.
     batch.done.promise.catch(() => undefined);

@@ -23,6 +23,7 @@ export interface Config {
   readonly exits: readonly ExitConfig[];
   readonly credentials: readonly CredentialConfig[];
   readonly audit: AuditConfig;
+  readonly traces: { readonly otlp: OtlpConfig | undefined };
 }
 
 /** `host` is an IP address to bind; port 0 lets the system pick one. */
@@ -45,6 +46,8 @@ export interface GatewayConfig {
   readonly dataDir: string;
   readonly health: Bind | undefined;
   readonly drain: { readonly noticeMs: number; readonly limitMs: number };
+  /** What the gateway's own log shows: this level and all that are worse. */
+  readonly log: 'error' | 'warn' | 'info' | 'debug';
   /** What becomes of tunnels that a new policy no longer allows. */
   readonly onReload: 'close' | 'keep';
   /** Empty: /etc/resolv.conf. */
@@ -203,6 +206,16 @@ export interface AuditConfig {
   readonly keepMs: number;
   readonly checkpoint: CheckpointConfig | undefined;
   readonly also: readonly { readonly squidLog: string }[];
+}
+
+/** Where spans go, over OTLP. */
+export interface OtlpConfig {
+  /** With its whole path. */
+  readonly url: string;
+  /** By their names in lower case. Text where nothing about it is secret. */
+  readonly headers: ReadonlyMap<string, string | SecretRef>;
+  /** The part of the exchanges that get a span, among those whose client has not decided that. */
+  readonly ratio: number;
 }
 
 export interface CheckpointConfig {

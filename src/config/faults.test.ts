@@ -16,6 +16,11 @@ const CREDENTIAL =
   'credentials: { mine: { for: other.example, basic: { username: u, password: { env: T } } } }\n';
 const to = (entry: string) => `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [${entry}] }]`;
 
+const otlp = (more: string) => `traces: { otlp: { ${more} } }`;
+const collector = (url: string) => otlp(`url: §"${url}"`);
+const header = (entry: string, url = 'https://c.example') =>
+  otlp(`url: "${url}", headers: { ${entry} }`);
+
 const refuses = (what: string) =>
   `this version does not enforce "${what}" yet and therefore refuses it; remove it`;
 
@@ -347,6 +352,37 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     [
       identify('{ bearer: { token: {§literal:hunter2} } }'),
       '"{literal:…}" without a space after the colon is one key without a value; write { literal: … }',
+    ],
+  ],
+  traces: [
+    ['traces: { §zipkin: {} }', 'the key "zipkin" is unknown; known here: otlp'],
+    ['traces: { §otlp: {} }', '"url" is missing; add it'],
+    [collector('c:4318'), '"c:4318" is not the URL of a collector; write https://host:4318'],
+    [
+      collector('grpc://c:4317'),
+      '"grpc://c:4317" is not the URL of a collector; write https://host:4318',
+    ],
+    ...['https://u:hunter2@c', 'https://c/?key=hunter2', 'https://c/#hunter2'].map(
+      (url): Row => [
+        collector(url),
+        'the URL of a collector has a user, a query or a fragment; send keys in headers, as { env: NAME } or { file: PATH }',
+      ],
+    ),
+    ...['1.5', '-0.1'].map(
+      (ratio): Row => [
+        otlp(`url: "https://c", ratio: §${ratio}`),
+        'a ratio is a part of the whole; write a number from 0 to 1: 0.1',
+      ],
+    ),
+    [header('§"a b": x'), '"a b" is not a header name; write a name such as X-Scope-OrgID'],
+    [header('§Content-Type: x'), 'the exporter sets "Content-Type" itself; remove it'],
+    [
+      header('§Authorization: Bearer hunter2'),
+      '"Authorization" looks like a secret, and a secret does not stand here in clear; write { env: NAME } or { file: PATH }',
+    ],
+    [
+      header('§api-key: { env: K }', 'http://10.0.0.9:4318'),
+      'the secret in "api-key" would cross a network in clear; write https://, or run the collector on this host',
     ],
   ],
   rules: [

@@ -30,6 +30,7 @@ export const gatewaySchema = section({
   dataDir: line.default('./var'),
   health: bind.optional(),
   drain: section({ notice: timer.prefault('5s'), limit: timer.prefault('30s') }).prefault({}),
+  log: choice(['error', 'warn', 'info', 'debug']).default('info'),
   onReload: choice(['close', 'keep']).default('close'),
   resolvers: list(parsed(parseResolver, 'Address and port of a DNS server.')).optional(),
 }).prefault({});
@@ -46,6 +47,7 @@ export function toGateway(
     dataDir: resolve(merged.folder(['gateway', 'dataDir']), written.dataDir),
     health: written.health,
     drain: { noticeMs: written.drain.notice, limitMs: written.drain.limit },
+    log: written.log,
     onReload: written.onReload,
     resolvers: written.resolvers ?? [],
   };

@@ -87,6 +87,7 @@ test('the settings of the gateway come as values, with paths from the folder of 
     dataDir: resolve('state'),
     health: { host: '0.0.0.0', port: 9091 },
     drain: { noticeMs: 500, limitMs: 60_000 },
+    log: 'info',
     onReload: 'close',
     resolvers: [
       { ip: Ip.parse('10.0.0.2'), port: 5353 },
@@ -141,6 +142,7 @@ test('what is left out has its documented default', () => {
     dataDir: resolve('var'),
     health: undefined,
     drain: { noticeMs: 5000, limitMs: 30_000 },
+    log: 'info',
     onReload: 'close',
     resolvers: [],
   });

@@ -22,6 +22,7 @@ import { configSchema, SECTIONS, type WrittenConfig } from './schema.ts';
 import { readSets } from './set-files.ts';
 import { readSources } from './sources.ts';
 import { FileReader, ownSurroundings, type Surroundings } from './surroundings.ts';
+import { toTraces } from './traces.ts';
 import { findWarnings } from './warnings.ts';
 
 export interface Loaded {
@@ -89,5 +90,6 @@ function toConfig(
     exits: toExits(written.exits, merged, reader),
     credentials: toCredentials(written.credentials, merged),
     audit: toAudit(written.audit, merged),
+    traces: toTraces(written.traces, merged),
   };
 }

@@ -14,6 +14,7 @@ import { rulesSchema } from './rules.ts';
 import { setsSchema } from './sets.ts';
 import { choice, notYet, section } from './shape.ts';
 import { headShape } from './sources.ts';
+import { tracesSchema } from './traces.ts';
 
 /** Every section of the language. References are resolved against `names` while a value is parsed. */
 function sections(names: Names, around: ExitSurroundings) {
@@ -31,6 +32,7 @@ function sections(names: Names, around: ExitSurroundings) {
     exits: exitsSchema(names, around),
     credentials: credentialsSchema,
     audit: auditSchema,
+    traces: tracesSchema,
     identity: notYet('identity'),
     intercept: notYet('intercept'),
     databases: notYet('databases'),

@@ -1,7 +1,7 @@
 import type { Config, SecretRef } from './config.ts';
 
 /** Every secret that a configuration refers to, in its order. */
-export function secretRefs({ admin, principals, credentials }: Config): SecretRef[] {
+export function secretRefs({ admin, principals, credentials, traces }: Config): SecretRef[] {
   const refs = admin.token === undefined ? [] : [admin.token];
   for (const { header, basic, bearer } of principals.flatMap(({ identify }) => identify)) {
     if (header !== undefined) refs.push(...header.values);
@@ -9,5 +9,8 @@ export function secretRefs({ admin, principals, credentials }: Config): SecretRe
     if (bearer !== undefined) refs.push(bearer.token);
   }
   for (const { basic } of credentials) refs.push(basic.password);
+  for (const value of traces.otlp?.headers.values() ?? []) {
+    if (typeof value !== 'string') refs.push(value);
+  }
   return refs;
 }

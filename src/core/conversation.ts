@@ -4,6 +4,7 @@ import type { Ip } from './ip.ts';
 import type { Principal } from './principal.ts';
 import type { Trouble } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
+import type { OnwardTrace } from './trace-context.ts';
 
 /** What a client presents to be recognised by. */
 export interface Evidence {
@@ -85,6 +86,8 @@ export interface Grant<Stream> {
   readonly contact: string | undefined;
   /** Lower-case names of headers that tell who is calling: they must never reach a destination. */
   readonly identityHeaders: ReadonlySet<string>;
+  /** undefined: a request keeps the trace context that it came with. */
+  readonly trace: OnwardTrace | undefined;
   /** A new connection whose other end is the destination. @throws UpstreamError */
   dial(trail: Trail): Promise<Connection<Stream>>;
   /**
@@ -97,6 +100,8 @@ export interface Grant<Stream> {
   giveBack(connection: Connection<Stream>): void;
   /** Passes bytes both ways until both sides are done. `early` is what the client sent already. Never rejects. */
   tunnel(client: Stream, upstream: Connection<Stream>, early: Buffer): Promise<TunnelEnd>;
+  /** The destination begins to answer the request. */
+  answered(): void;
   /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */
   record(decision: Decision): Promise<void>;
 }
@@ -119,6 +124,8 @@ export interface Conversation<Stream> {
   readonly destination: Destination | Refusal;
   /** Undefined when what will pass cannot be read (a tunnel). */
   readonly request: ReadableRequest | undefined;
+  /** Every `traceparent` that it came with; undefined where the protocol has none. */
+  readonly traceparent?: readonly string[];
   evidence(): Evidence;
   refuse(notice: RefusalNotice): Promise<Outcome>;
   /** Answers trouble on the far side. */

@@ -2,6 +2,11 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, i) =>
   i.toString(16).padStart(2, '0'),
 );
 
+/** When an exchange began, in milliseconds since the epoch. @param id from `exchangeId` */
+export function exchangeTime(id: string): number {
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
 /**
  * A UUIDv7 (RFC 9562 5.7): sorts by time, so that a record can be found from its id alone.
  *

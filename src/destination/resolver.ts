@@ -42,6 +42,13 @@ export interface ResolverOptions {
   readonly resolutionDelayMs?: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
+  readonly meter?: LookupMeter;
+}
+
+export type LookupOutcome = 'answered' | 'no-address' | 'failed' | 'too-many';
+
+export interface LookupMeter {
+  lookedUp(milliseconds: number, outcome: LookupOutcome): void;
 }
 
 const MAX_KEPT = 10_000;
@@ -62,6 +69,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
 class CachingResolver implements Resolver {
   readonly #options: ResolverOptions;
+  readonly #now: () => number;
   readonly #hosts: HostsFile;
   /** Promises that are settled already, so that a hit costs no more than two look-ups in maps. */
   readonly #kept: AnswerCache<Promise<readonly Ip[]>>;
@@ -72,6 +80,7 @@ class CachingResolver implements Resolver {
   constructor(options: ResolverOptions) {
     const now = options.now ?? (() => performance.now());
     this.#options = options;
+    this.#now = now;
     this.#hosts = new HostsFile(options.hostsFile ?? '/etc/hosts', now);
     this.#kept = new AnswerCache(MAX_KEPT, now);
   }
@@ -111,7 +120,9 @@ class CachingResolver implements Resolver {
   }
 
   #begin(host: Hostname): Promise<readonly Ip[]> {
+    const began = this.#now();
     if (this.#inFlight.size >= MAX_IN_FLIGHT) {
+      this.#options.meter?.lookedUp(0, 'too-many');
       const why = `${MAX_IN_FLIGHT} names wait for an answer already; see whether the resolvers are well`;
       return Promise.reject(failed(host.name, why));
     }
@@ -121,13 +132,14 @@ class CachingResolver implements Resolver {
       timeoutMs: this.#options.timeoutMs ?? 5_000,
       resolutionDelayMs: this.#options.resolutionDelayMs ?? 50,
     });
-    const ips = lookup.answer.then((answer) => this.#finish(host, answer));
+    const ips = lookup.answer.then((answer) => this.#finish(host, answer, began));
     this.#inFlight.set(host.name, { lookup, ips });
     return ips;
   }
 
-  #finish({ name }: Hostname, answer: Answer): Promise<readonly Ip[]> {
+  #finish({ name }: Hostname, answer: Answer, began: number): Promise<readonly Ip[]> {
     this.#inFlight.delete(name);
+    this.#options.meter?.lookedUp(this.#now() - began, outcomeOf(answer));
     const ips =
       answer.ips.length > 0
         ? Promise.resolve(answer.ips)
@@ -136,6 +148,11 @@ class CachingResolver implements Resolver {
     if (!this.#closed) this.#kept.set(name, ips, keepMs(answer));
     return ips;
   }
+}
+
+function outcomeOf({ ips, trouble }: Answer): LookupOutcome {
+  if (ips.length > 0) return 'answered';
+  return trouble === undefined ? 'no-address' : 'failed';
 }
 
 function keepMs(answer: Answer): number {

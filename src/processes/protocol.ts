@@ -1,7 +1,7 @@
-import type { MetricSnapshot } from '../admin/metrics.ts';
 import type { CountedHead } from '../audit/segment.ts';
 import type { Bundle } from '../candidate.ts';
 import type { Bind } from '../config/config.ts';
+import type { MetricSnapshot } from '../metrics/snapshot.ts';
 import type { Handed } from './calls.ts';
 
 /** What a worker is to be. */

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
-import { Metrics } from '../admin/metrics.ts';
 import { bundle, type Candidate } from '../candidate.ts';
 import type { Loaded } from '../config/load.ts';
+import { PrimaryMetrics } from '../metrics/primary.ts';
 import { preflight } from '../preflight.ts';
 import { type Primary, startPrimary } from '../primary.ts';
+import { VERSION } from '../version.ts';
 import type { PrimarySurroundings } from '../workers.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -21,11 +22,11 @@ export async function startSupervised(
   const made: Candidate[] = [];
   await preflight(loaded.config, log, () => made.push(bundle(loaded, env)));
   const [candidate] = made as [Candidate];
-  const metrics = new Metrics('primary');
+  const metrics = new PrimaryMetrics(VERSION, Date.now());
   const supervisor = await Supervisor.open({
     candidate,
     log,
-    meter: metrics,
+    meter: metrics.record,
     count: workers === 'auto' ? availableParallelism() : workers,
   });
   return startPrimary(candidate, supervisor, surroundings, metrics);

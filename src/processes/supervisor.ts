@@ -1,12 +1,12 @@
-import { addCounts, type MetricSnapshot } from '../admin/metrics.ts';
 import { openSegments } from '../audit/audit.ts';
 import { eventLine, type ReloadEvent } from '../audit/event.ts';
 import type { CountedHead } from '../audit/segment.ts';
-import type { SegmentWriter } from '../audit/writer.ts';
+import type { SegmentWriter, WriterMeter } from '../audit/writer.ts';
 import type { Bundle, Candidate } from '../candidate.ts';
 import type { Bind, Config } from '../config/config.ts';
 import { SekishoError } from '../core/errors.ts';
 import type { Logger } from '../log.ts';
+import { addCounts, type MetricSnapshot } from '../metrics/snapshot.ts';
 import { auditDir, type WorkerState, type Workers } from '../workers.ts';
 import type { WorkerOffer } from './child.ts';
 import { LentPlaces } from './places.ts';
@@ -17,7 +17,7 @@ export interface SupervisorOptions {
   readonly count: number;
   readonly candidate: Candidate;
   readonly log: Logger;
-  readonly meter: { linesWritten(count: number): void; linesLost(count: number): void };
+  readonly meter: WriterMeter;
 }
 
 const PREPARE_LIMIT_MS = 120_000;

@@ -64,7 +64,7 @@ export class WorkerProcess {
   async #beat(): Promise<void> {
     const worker = this.#present();
     const metrics = await worker.snapshot();
-    const pulse = { metrics, connections: worker.parts.metrics.openConnections };
+    const pulse = { metrics, connections: worker.parts.metrics.connections.allOpen };
     // Nobody to tell: `disconnect` says so.
     await this.#primary?.call('pulse', pulse, undefined).catch(() => undefined);
   }

@@ -4,6 +4,7 @@ import { type Destination, destinationText } from '../core/destination.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { UpstreamError } from '../core/refusal.ts';
+import type { OnwardTrace } from '../core/trace-context.ts';
 import type { Channel } from '../stream/channel.ts';
 import { NO_EXIT } from './exits.ts';
 import type { HttpPool } from './pool.ts';
@@ -21,7 +22,8 @@ export interface WaysOut {
 }
 
 export interface DialMeter {
-  dialled(milliseconds: number, failed: boolean): void;
+  /** @param outcome `connected`, or the trouble */
+  dialled(exit: string | undefined, milliseconds: number, outcome: string): void;
   tunnels(change: 1 | -1): void;
   now(): number;
 }
@@ -33,10 +35,12 @@ export interface Permission {
   readonly principal: Principal | undefined;
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
+  readonly trace: OnwardTrace | undefined;
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
   dialled(connection: Pick<Connection<Channel>, 'address' | 'parent'>): void;
+  answered(): void;
   /** A tunnel begins; what is returned is called at its end. */
   opened(address: Ip | undefined, breakOff: () => void): () => void;
 }
@@ -48,6 +52,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly principal: Principal | undefined;
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
+  readonly trace: OnwardTrace | undefined;
   readonly #permission: Permission;
   readonly #ways: WaysOut;
   readonly #way: WayOut;
@@ -58,6 +63,7 @@ export class UpstreamGrant implements Grant<Channel> {
     this.principal = permission.principal;
     this.contact = permission.contact;
     this.identityHeaders = permission.identityHeaders;
+    this.trace = permission.trace;
     this.#permission = permission;
     this.#ways = ways;
     this.#way = wayOf(permission.decision, ways.exits);
@@ -79,14 +85,16 @@ export class UpstreamGrant implements Grant<Channel> {
   async #open(trail: Trail, how: 'dial' | 'dialForRequests'): Promise<Connection<Channel>> {
     const { connectMs, idleMs, meter, parents } = this.#ways;
     const began = meter.now();
+    const dialled = (outcome: string) =>
+      meter.dialled(this.decision.settings?.via, meter.now() - began, outcome);
     try {
       const terms = { timeoutMs: connectMs, idleMs, trail, parents };
-      const dialled = await this.#way[how](this.#permission, terms);
-      meter.dialled(meter.now() - began, false);
-      this.#permission.dialled(dialled);
-      return { ...dialled, reused: false };
+      const reached = await this.#way[how](this.#permission, terms);
+      dialled('connected');
+      this.#permission.dialled(reached);
+      return { ...reached, reused: false };
     } catch (error) {
-      meter.dialled(meter.now() - began, true);
+      dialled(error instanceof UpstreamError ? error.code : 'gateway-fault');
       throw this.#named(error);
     }
   }
@@ -107,6 +115,10 @@ export class UpstreamGrant implements Grant<Channel> {
       meter.tunnels(-1);
       closed();
     }
+  }
+
+  answered(): void {
+    this.#permission.answered();
   }
 
   record(decision: Decision): Promise<void> {

@@ -23,6 +23,7 @@ export class HttpPool {
   readonly #kept = new Map<string, Kept[]>();
   readonly #limits: PoolLimits;
   #total = 0;
+  readonly #counts = { reused: 0, missed: 0, discarded: 0 };
 
   constructor(limits: PoolLimits) {
     this.#limits = limits;
@@ -32,16 +33,22 @@ export class HttpPool {
     return this.#total;
   }
 
+  /** How many are kept, how many requests found one or none, and how many connections were let go. */
+  get stats() {
+    return { kept: this.#total, ...this.#counts };
+  }
+
   /** The connection that was used last, since it is the likeliest to be alive. */
   take(key: string, addresses: readonly Ip[]): Connection<Channel> | undefined {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return undefined;
+    const kept = this.#kept.get(key) ?? [];
     for (let i = kept.length - 1; i >= 0; i--) {
       const entry = kept[i] as Kept;
       if (!leadsTo(entry.connection, addresses)) continue;
       this.#forget(key, kept, i);
+      this.#counts.reused++;
       return { ...entry.connection, reused: true };
     }
+    this.#counts.missed++;
     return undefined;
   }
 
@@ -54,6 +61,7 @@ export class HttpPool {
       kept.length >= this.#limits.perKey ||
       this.#total >= this.#limits.total
     ) {
+      this.#counts.discarded++;
       stream.destroy();
       return;
     }
@@ -75,6 +83,7 @@ export class HttpPool {
     const i = kept?.findIndex((entry) => entry.connection === connection) ?? -1;
     if (kept === undefined || i < 0) return;
     this.#forget(key, kept, i);
+    this.#counts.discarded++;
     connection.stream.destroy();
   }
 

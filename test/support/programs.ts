@@ -5,10 +5,12 @@ import { delimiter, join } from 'node:path';
 /** The system's own Python, which has the Debian modules; one that comes first on the PATH may not. */
 export const PYTHON = '/usr/bin/python3';
 
-interface Need {
+export interface Need {
   /** What the tests do with it. */
   readonly serves: string;
   present(): boolean;
+  /** What Debian starts along with it, on a port that a gateway may want. */
+  readonly service?: string;
 }
 
 /** The programs of others that the tests run against, by the Debian package that has them. */
@@ -36,6 +38,11 @@ export const PROGRAMS = {
   systemd: {
     serves: 'what tells systemd of the gateway, and what judges the unit',
     present: () => onPath('systemd-notify') && onPath('systemd-analyze'),
+  },
+  prometheus: {
+    serves: 'Prometheus, which reads the metrics and asks what alerts and dashboard ask',
+    present: () => onPath('prometheus') && onPath('promtool'),
+    service: 'prometheus',
   },
   'apache2-bin': { serves: 'Apache as an upstream', present: () => onPath('apache2') },
 } as const satisfies Record<string, Need>;

@@ -16,7 +16,13 @@ const writer = await openRecord({
   checkpoint: { everyMs: 5, key: createPrivateKey(readFileSync(key)), copyTo },
   now: Date.now,
   log: { info() {}, error: fail },
-  meter: { linesWritten() {}, linesLost() {}, checkpointFailed() {}, checkpointCopyFailed() {} },
+  meter: {
+    linesWritten() {},
+    linesLost() {},
+    checkpointTaken() {},
+    checkpointFailed() {},
+    checkpointCopyFailed() {},
+  },
 });
 
 for (let turn = 0; ; turn++) {

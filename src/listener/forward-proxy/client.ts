@@ -69,6 +69,10 @@ export abstract class ProxyConversation {
   protected readonly trail = (): string =>
     this.head === undefined ? '' : viaTrail(this.head, this.proxy.via);
 
+  get traceparent(): readonly string[] {
+    return this.head?.fields.values('traceparent') ?? [];
+  }
+
   refuse(notice: RefusalNotice): Promise<Outcome> {
     return this.answer(refusalAnswer(notice), null);
   }

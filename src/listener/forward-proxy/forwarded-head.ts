@@ -1,5 +1,6 @@
 import type { AbsoluteForm } from '../../core/conversation.ts';
 import { DEFAULT_PORTS, destinationText, hostText } from '../../core/destination.ts';
+import type { OnwardTrace } from '../../core/trace-context.ts';
 import type { Fields } from '../../wire/http1/fields.ts';
 import type { Framing } from '../../wire/http1/framing.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
@@ -48,6 +49,8 @@ export function isBoundToUser(request: RequestHead, response: ResponseHead): boo
 export interface Onward {
   /** Lower-case names that principals are recognised by: they must never reach a destination. */
   readonly identityHeaders: ReadonlySet<string>;
+  /** undefined: it keeps the trace context that it came with. */
+  readonly trace: OnwardTrace | undefined;
   /** This gateway's pseudonym. */
   readonly via: string;
   /** Present where a parent proxy takes the request. */
@@ -65,7 +68,7 @@ export function requestHead(
   head: RequestHead,
   target: Target,
   framing: Framing,
-  { identityHeaders, via, absolute }: Onward,
+  { identityHeaders, trace, via, absolute }: Onward,
 ): Buffer {
   const named = connectionNamed(head.fields);
   const drop = (name: string) =>
@@ -73,13 +76,15 @@ export function requestHead(
     name === 'host' ||
     name.startsWith('proxy-') ||
     identityHeaders.has(name) ||
-    named.has(name);
+    named.has(name) ||
+    (trace?.keepsState === false && name === 'tracestate');
   const onward = absolute === undefined ? target.originForm : absoluteForm(target);
   const writer = new HeadWriter(`${head.method} ${onward} HTTP/1.1`);
   absolute?.authorize(writer);
   writer.set('Host', hostField(target)).keep(head.fields, drop);
   setFraming(writer, framing);
   if (asksForWebSocket(head)) setUpgrade(writer);
+  if (trace !== undefined) writer.set('traceparent', trace.traceparent);
   return writer.add('Via', viaEntry(head, via)).toBuffer();
 }
 

@@ -142,9 +142,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   #send(): void {
     const { stream, parent } = this.#upstream as Connection<Channel>;
-    const { identityHeaders } = this.#grant as Grant<Channel>;
+    const { identityHeaders, trace } = this.#grant as Grant<Channel>;
     const { via } = this.proxy;
-    const onward = { identityHeaders, via, absolute: parent?.absolute };
+    const onward = { identityHeaders, trace, via, absolute: parent?.absolute };
     stream.write(requestHead(this.head, this.#target, this.#body.framing, onward));
     this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
   }
@@ -178,6 +178,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   async #passResponse(response: ResponseHead): Promise<Outcome> {
+    this.#grant?.answered();
     if (response.status === 101) return this.#passWebSocket(response);
     const upstream = this.#upstream as Connection<Channel>;
     const framing = responseFraming(response, this.head.method);
