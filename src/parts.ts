@@ -88,6 +88,8 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
     tunnels: new OpenTunnels(own),
     exchanges: new Ongoing(),
     own,
+    /** Whether a drain is about to follow, or under way. */
+    leaving: false,
     pool,
   };
 }

@@ -218,6 +218,7 @@ function watchFiles(reloads: Reloads): { close(): Promise<void> } {
 async function drain(parts: Parts, { notice } = { notice: true }): Promise<void> {
   const { noticeMs, limitMs } = parts.reloads.inForce.config.gateway.drain;
   parts.state = 'draining';
+  parts.workers.leave();
   // Balancers see readiness fail and move away while connections that they still send are served.
   if (notice) await wait(noticeMs);
   await parts.workers.drain(limitMs);

@@ -37,6 +37,7 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
       places: parts.peers.places(name),
       via: viaPseudonym(parts.config.gateway.name),
       schemes: () => parts.inForce.identifier.schemes,
+      leaving: () => parts.leaving,
       run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
       ownPage: async (path, evidence) => {
         const page = await ownPage(path, evidence, { ...parts.inForce, memory: memoryOf(parts) });

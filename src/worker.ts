@@ -123,8 +123,13 @@ export class Worker implements Workers {
     await Promise.all(this.parts.squidLogs.map((squidLog) => squidLog.reopen()));
   }
 
+  leave(): void {
+    this.parts.leaving = true;
+  }
+
   async drain(limitMs: number): Promise<void> {
     this.#state = 'draining';
+    this.leave();
     await Promise.all([...this.#listeners.values()].map((listener) => listener.drain(limitMs)));
     // One whose client is gone may still wait for DNS or a dial, within their limits; its outcome belongs on record.
     await this.parts.exchanges.ended();

@@ -58,6 +58,8 @@ export interface Workers extends SegmentWriters, Memory {
   metrics(): Promise<readonly MetricSnapshot[]>;
   /** Goes on in new files where logs beside the record were moved away. */
   reopenLogs(): Promise<void>;
+  /** A drain is about to follow: from now on every answer is the last one of its connection, and says so. */
+  leave(): void;
   /** Stops accepting; exchanges may finish within a limit. Resolves when all are on record. */
   drain(limitMs: number): Promise<void>;
   /** Ends all that is left, and with it the record. */

@@ -141,7 +141,7 @@ class StatementsCheck {
 
   #copy(path: string, bytes: Buffer): void {
     const statement = parseStatement(bytes);
-    if (statement === undefined) return this.#findings.note(path, null, 'this is no checkpoint');
+    if (statement === undefined) return this.#findings.problem(path, null, 'this is no checkpoint');
     const fault = this.#faultOf(bytes, statement);
     if (fault !== undefined) return this.#findings.problem(path, null, fault);
     const { number, time } = statement;

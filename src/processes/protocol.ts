@@ -48,6 +48,7 @@ export interface WorkerCalls {
   find(id: string): readonly string[];
   metrics(): MetricSnapshot;
   reopenLogs(): void;
+  leave(): void;
   drain(limitMs: number): void;
   /** The segments as they ended. */
   close(): readonly CountedHead[];

@@ -166,6 +166,10 @@ export class Supervisor implements Workers {
     await this.#ofAll((slot) => slot.ask('reopenLogs', undefined));
   }
 
+  leave(): void {
+    void this.#ofAll((slot) => slot.ask('leave', undefined));
+  }
+
   async drain(limitMs: number): Promise<void> {
     this.#reloading?.resolve();
     await Promise.all(this.#slots.map((slot) => this.#orTell(slot, slot.drain(limitMs))));

@@ -43,6 +43,7 @@ export class WorkerProcess {
       find: (id) => worker().find(id),
       metrics: async () => worker().snapshot(),
       reopenLogs: () => worker().reopenLogs(),
+      leave: () => worker().leave(),
       drain: (limitMs) => worker().drain(limitMs),
       close: () => this.#close(),
     };

@@ -14,7 +14,7 @@ import { startHttpUpstream } from '../support/upstreams.ts';
 const CLIENTS = 16;
 const KILL_AFTER = 300;
 
-test('SIGKILL under load: every request that the upstream saw has its decision on record', async () => {
+test('SIGKILL of the whole process group under load: every request that the upstream saw has its decision on record', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'sekisho-kill-'));
   const enough = Promise.withResolvers<void>();
   const upstream = await startHttpUpstream((_request, response) => {
@@ -25,6 +25,7 @@ test('SIGKILL under load: every request that the upstream saw has its decision o
     join(dir, 'sekisho.yaml'),
     `
 version: 1
+gateway: { workers: 2 }
 admin: { bind: "127.0.0.1:0" }
 listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
 principals: { local: { identify: [{ clientAddress: [127.0.0.1] }] } }
@@ -35,24 +36,25 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.por
     process.execPath,
     [join(ROOT, 'bin/sekisho.js'), 'run', '-c', join(dir, 'sekisho.yaml')],
     {
+      // A group of its own.
+      detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     },
   );
   const port = await listeningPort(gateway.stderr);
   const load = Array.from({ length: CLIENTS }, (_, i) => sendUntilCut(port, upstream.port, i));
   await enough.promise;
-  gateway.kill('SIGKILL');
+  process.kill(-(gateway.pid as number), 'SIGKILL');
   await once(gateway, 'exit');
   await Promise.all(load);
   await upstream.close();
 
-  const decided = (await readEvents(join(dir, 'var/audit'))).filter(
-    (event) => event.type === 'decision',
-  );
-  const recorded = new Set(decided.map((event) => event.path));
+  const decided = await readDecisions(join(dir, 'var/audit'));
+  const recorded = new Set(decided.map(({ path }) => path));
   assert.ok(upstream.requests.length >= KILL_AFTER);
   for (const { url } of upstream.requests)
     assert.ok(recorded.has(url), `${url} reached the upstream unrecorded`);
+  assert.ok(new Set(decided.map(({ file }) => file)).size > 1, 'more than one worker served');
   const audit = join(dir, 'var/audit');
   const found = await verifyAudit({ dir: audit, anchors: undefined, keys: [], progress() {} });
   assert.deepEqual(found.problems, []);
@@ -74,12 +76,15 @@ async function sendUntilCut(port: number, upstreamPort: number, client: number):
   }
 }
 
-/** Every whole line; a torn last one may be there after a kill. */
-async function readEvents(dir: string): Promise<AuditEvent[]> {
-  const events: AuditEvent[] = [];
+/** Every decision in a whole line; a torn last one may be there after a kill. */
+async function readDecisions(dir: string): Promise<{ file: string; path: string | undefined }[]> {
+  const found: { file: string; path: string | undefined }[] = [];
   for (const file of await readdir(dir)) {
     const lines = (await readFile(join(dir, file), 'utf8')).split('\n');
-    for (const line of lines.slice(0, -1)) events.push(JSON.parse(line) as AuditEvent);
+    for (const line of lines.slice(0, -1)) {
+      const event = JSON.parse(line) as AuditEvent;
+      if (event.type === 'decision') found.push({ file, path: event.path });
+    }
   }
-  return events;
+  return found;
 }

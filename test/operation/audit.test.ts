@@ -3,11 +3,11 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, type TestContext, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { RawClient, run, statusOf } from '../support/clients.ts';
+import { mountDisk } from '../support/disks.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
-import { STRICT } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
 import { startHttpUpstream, type Upstream } from '../support/upstreams.ts';
 
@@ -87,25 +87,9 @@ audit:
   await rm(copies, { recursive: true });
 });
 
-/** A file system of its own, of a megabyte. */
-async function mountSmall(t: TestContext): Promise<string | undefined> {
-  const dir = await mkdtemp(join(tmpdir(), 'sekisho-small-'));
-  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', dir]).catch(() => ({
-    code: 1,
-  }));
-  t.after(async () => {
-    if (mounted.code === 0) await run('umount', ['-l', dir]);
-    await rm(dir, { recursive: true, force: true });
-  });
-  return mounted.code === 0 ? dir : undefined;
-}
-
 test('with the disk full nothing passes; with room again everything does, and the record is whole', async (t) => {
-  const dataDir = await mountSmall(t);
-  if (dataDir === undefined) {
-    assert.ok(!STRICT, 'mounting a tmpfs takes root; with CI=true no test may be skipped');
-    return t.skip('mounting a tmpfs takes root');
-  }
+  const dataDir = await mountDisk(t, 'small');
+  if (dataDir === undefined) return;
   const gateway = await startTestGateway(`gateway: { dataDir: ${dataDir} }\n${POLICY()}`);
   const full = join(dataDir, 'full');
   for (let time = 0; time < 3; time++) {

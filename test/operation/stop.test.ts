@@ -56,3 +56,29 @@ rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.por
   assert.match(await busy.all(), / 200 OK[\s\S]*done$/);
   await stopped;
 });
+
+test('during the notice every answer says that it is the last one of its connection', async (t) => {
+  const upstream = await startHttpUpstream();
+  t.after(() => upstream.close());
+  const gateway = await startTestGateway(`
+gateway: { drain: { notice: 1s } }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals: { local: { identify: [{ clientAddress: [127.0.0.1] }] } }
+rules: [{ name: api, allow: [local], to: [api.localhost], ports: [${upstream.port}], addresses: [127.0.0.1] }]
+`);
+  const get = (host: string) => `GET http://${host}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  const asks = [`api.localhost:${upstream.port}`, 'refused.localhost', 'sekisho.internal'].map(get);
+  const kept = asks.map((ask) => new RawClient(gateway.port).send(ask));
+  for (const client of kept) {
+    const head = await client.until(/\r\n\r\n/);
+    assert.doesNotMatch(head, /^Connection: close/im);
+  }
+  const stopped = gateway.gateway.stop();
+  for (const [i, client] of kept.entries()) {
+    client.send(asks[i] as string);
+    const [, last] = (await client.all()).split('HTTP/1.1 ').slice(1);
+    assert.match(last as string, /^Connection: close\r$/im);
+  }
+  await stopped;
+  await gateway.stop();
+});

@@ -34,6 +34,10 @@ export const PROGRAMS = {
   },
   'squid-openssl': { serves: 'a parent proxy', present: () => onPath('squid') },
   iproute2: { serves: 'network namespaces, for exits', present: () => onPath('ip') },
+  calamaris: {
+    serves: "a reader of logs in Squid's native format",
+    present: () => onPath('calamaris'),
+  },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
   systemd: {
     serves: 'what tells systemd of the gateway, and what judges the unit',

@@ -18,6 +18,8 @@ export interface ProxyContext {
   readonly via: string;
   /** What a 407 may offer. */
   schemes(): readonly string[];
+  /** Whether the gateway is about to stop: then every answer is the last one of its connection, and says so. */
+  leaving(): boolean;
   /** Runs a conversation along the path of an exchange. Never rejects. */
   run(conversation: Conversation<Channel>): Promise<void>;
   /** Answers `http://sekisho.internal/`; undefined: there is no such page. */

@@ -47,7 +47,7 @@ export class OwnHostRequest extends ProxyConversation implements Conversation<Ch
     this.request = request;
     this.head = head;
     this.#evidence = evidence;
-    this.keepAlive = requestFraming(head).kind === 'none' && keepsAlive(head);
+    this.keepAlive = requestFraming(head).kind === 'none' && keepsAlive(head) && !proxy.leaving();
   }
 
   evidence(): Evidence {

@@ -80,7 +80,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.#evidence = evidence;
     this.#body = new RequestBody(client.channel, head);
     // A refused request with a body: what follows could be body or request, so the connection ends.
-    this.keepAlive = this.#body.done && keepsAlive(head);
+    this.keepAlive = this.#body.done && keepsAlive(head) && !proxy.leaving();
   }
 
   evidence(): Evidence {
@@ -184,7 +184,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     const framing = responseFraming(response, this.head.method);
     const onward: Framing =
       framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
-    this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head);
+    this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head) && !this.proxy.leaving();
     this.channel.write(responseHead(response, onward, this.#connectionField(), this.proxy.via));
     this.status = response.status;
     this.#endsByClose = onward.kind === 'close';
