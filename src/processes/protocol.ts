@@ -12,6 +12,8 @@ export interface Order {
   readonly bundle: Bundle;
   /** What the gateway listens on besides. */
   readonly own: readonly Bind[];
+  /** A drain is about to follow. */
+  readonly leaving: boolean;
 }
 
 /** An address of a listener, or the socket that is bound to it already where one goes along. */

@@ -39,6 +39,7 @@ export class Supervisor implements Workers {
   #departed: Promise<MetricSnapshot> = Promise.resolve([]);
   #own: readonly Bind[] = [];
   #bundle: Bundle;
+  #leaving = false;
   #candidate: Candidate | undefined;
   /** Pending while a reload is under way: no process is to start between its two halves. */
   #reloading: PromiseWithResolvers<void> | undefined;
@@ -167,6 +168,7 @@ export class Supervisor implements Workers {
   }
 
   leave(): void {
+    this.#leaving = true;
     void this.#ofAll((slot) => slot.ask('leave', undefined));
   }
 
@@ -226,7 +228,13 @@ export class Supervisor implements Workers {
       number,
       log,
       offer,
-      order: () => ({ number, count, bundle: this.#bundle, own: this.#own }),
+      order: () => ({
+        number,
+        count,
+        bundle: this.#bundle,
+        own: this.#own,
+        leaving: this.#leaving,
+      }),
       mayStart: async () => this.#reloading?.promise,
       serve: (slot) => this.#sockets.serveBy(slot),
       lost: (slot) => this.#lost(slot),

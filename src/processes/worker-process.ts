@@ -51,7 +51,7 @@ export class WorkerProcess {
     this.#process.on('disconnect', () => this.#end());
   }
 
-  async #open({ number, count, bundle, own }: Order): Promise<void> {
+  async #open({ number, count, bundle, own, leaving }: Order): Promise<void> {
     const inForce = unbundle(bundle, this.#process.env);
     this.#worker = await Worker.open(inForce, {
       log: this.#log,
@@ -59,6 +59,7 @@ export class WorkerProcess {
       number,
     });
     this.#worker.shun(own);
+    if (leaving) this.#worker.leave();
     this.#pulse = setInterval(() => void this.#beat(), PULSE_MS);
   }
 
