@@ -194,7 +194,7 @@ test('CSV has a row for each exchange, and no cell that a spreadsheet would run'
   assert.equal(rows.length, 4);
   assert.equal(
     rows[1],
-    '2026-11-23T12:10:00.123Z,outcome,019ab0c4-2f1e-7c3a-9d52-1b7f0a3c5e88,tokyo-1,egress,10.0.0.5:41234,athena-connector,header,CONNECT,api.github.com:443,,140.82.121.6,true,allow,rule-allow,athena-saas,enforce,address,,sha256:5e15,200,,517,4096,12.3',
+    '2026-11-23T12:10:00.123Z,outcome,019ab0c4-2f1e-7c3a-9d52-1b7f0a3c5e88,tokyo-1,egress,10.0.0.5:41234,athena-connector,header,CONNECT,api.github.com:443,,140.82.121.6,true,allow,rule-allow,athena-saas,enforce,address,,,sha256:5e15,200,,517,4096,12.3',
   );
   assert.match(
     rows[2] as string,
