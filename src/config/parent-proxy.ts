@@ -11,7 +11,7 @@ import { besides, type FileReader } from './surroundings.ts';
 
 const EXAMPLE = 'write http://proxy.example:3128';
 
-interface ProxyUrl extends Authority {
+export interface ProxyUrl extends Authority {
   readonly isSecure: boolean;
   readonly port: number;
 }
