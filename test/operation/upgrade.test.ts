@@ -30,9 +30,9 @@ test('two gateways behind HAProxy are upgraded one after the other: no request f
     dir,
     from: install(tarball, join(dir, 'before'), '0.1.0'),
     to: install(tarball, join(dir, 'after'), '0.2.0'),
-    clients: 6,
-    pauseMs: 10,
-    between: { requests: 100, tunnels: 10 },
+    clients: 4,
+    pauseMs: 20,
+    between: { requests: 60, tunnels: 6 },
   });
   assert.deepEqual(tally.failures, []);
   for (const { code, text } of records) {
