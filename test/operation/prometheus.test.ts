@@ -15,7 +15,8 @@ import { freePort } from '../support/servers.ts';
 import { ROOT } from '../support/sources.ts';
 import { startHttpUpstream, startRawUpstream } from '../support/upstreams.ts';
 
-const FOLDER = join(ROOT, 'deploy/prometheus');
+/** Beside this file, since it ships with nothing. */
+const ALERT_TESTS = 'test/operation/alerts.promtool.yaml';
 const skip = needs('prometheus');
 
 interface Alert {
@@ -66,16 +67,16 @@ function filledIn(expr: string): string {
 
 test('promtool finds the alerts well-formed, and each as its tests say', { skip }, async () => {
   for (const args of [
-    ['check', 'rules', 'alerts.yaml'],
-    ['test', 'rules', 'alerts.test.yaml'],
+    ['check', 'rules', 'deploy/prometheus/alerts.yaml'],
+    ['test', 'rules', ALERT_TESTS],
   ]) {
-    const { code, stdout, stderr } = await run('promtool', args, { cwd: FOLDER });
+    const { code, stdout, stderr } = await run('promtool', args, { cwd: ROOT });
     assert.equal(code, 0, stdout + stderr);
   }
 });
 
 test('of every alert a test shows when it fires, and one when it does not', () => {
-  const { tests } = parse(read('deploy/prometheus/alerts.test.yaml')) as { tests: RuleTest[] };
+  const { tests } = parse(read(ALERT_TESTS)) as { tests: RuleTest[] };
   const shown = tests.flatMap(({ alert_rule_test }) => alert_rule_test);
   for (const { alert } of alerts) {
     const own = shown.filter(({ alertname }) => alertname === alert);
