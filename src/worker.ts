@@ -66,7 +66,17 @@ export class Worker implements Workers {
     const { pid } = process;
     const connections = this.parts.metrics.connections.allOpen;
     const [state, startedAt] = [this.#state, this.#startedAt];
-    return [{ number: 1, pid, state, startedAt, restarts: 0, connections }];
+    return [
+      {
+        number: 1,
+        pid,
+        state,
+        startedAt,
+        restarts: 0,
+        connections,
+        heardAt: new Date().toISOString(),
+      },
+    ];
   }
 
   /** It goes with the primary. */

@@ -28,8 +28,10 @@ export interface WorkerState {
   readonly startedAt: string;
   /** How often it was replaced. */
   readonly restarts: number;
-  /** Of clients, a second ago at most. */
+  /** Of clients, when it was last heard of. */
   readonly connections: number;
+  /** When that was: ISO 8601, UTC; null: not yet. Once a second, while it does not hang. */
+  readonly heardAt: string | null;
 }
 
 /**

@@ -23,6 +23,8 @@ export class Child {
   readonly exited: Promise<void>;
   /** What was last heard of it. */
   pulse: Pulse | undefined;
+  /** When that was. */
+  heardAt: Date | undefined;
   readonly #process: ChildProcess;
   readonly #calls: Calls<WorkerCalls, PrimaryCalls>;
   /** Milliseconds of the monotonic clock. */
@@ -39,6 +41,7 @@ export class Child {
       pulse: (pulse) => {
         this.#heardMs = performance.now();
         this.pulse = pulse;
+        this.heardAt = new Date();
       },
     });
     this.exited = new Promise((resolve) => {

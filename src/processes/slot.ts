@@ -59,6 +59,7 @@ export class Slot {
       startedAt: this.#startedAt.toISOString(),
       restarts: Math.max(0, this.#starts - 1),
       connections: this.pulse.connections,
+      heardAt: this.#child?.heardAt?.toISOString() ?? null,
     };
   }
 

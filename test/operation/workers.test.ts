@@ -202,7 +202,6 @@ test('a workload learns why from whichever worker it asks', async (t) => {
 test('what workers counted adds up, and stays when one dies', async (t) => {
   const gateway = await startGatewayProcess(t, POLICY(), FILES);
   await askOften(gateway.port, 40);
-  const tunnels = await Promise.all(Array.from({ length: 8 }, () => openTunnel(gateway.port)));
   const total = async () =>
     Number(
       /^sekisho_exchanges_total\{[^}]*reason="rule-allow"[^}]*\} (\d+)$/m.exec(
@@ -210,15 +209,17 @@ test('what workers counted adds up, and stays when one dies', async (t) => {
       )?.[1] ?? 0,
     );
   while ((await total()) < 40) await new Promise(setImmediate);
-  // Both have been heard of since then.
-  await gateway.until(
-    ({ workers }) => workers.reduce((sum, { connections }) => sum + connections, 0) === 8,
-  );
+  // What is heard first may have been on its way since before.
+  for (let beat = 0; beat < 2; beat++) {
+    const now = new Date().toISOString();
+    await gateway.until(({ workers }) =>
+      workers.every(({ heardAt }) => heardAt !== null && heardAt > now),
+    );
+  }
   const heard = gateway.log.length;
   process.kill(pidOf(await gateway.status(), 1), 'SIGKILL');
   await gateway.logged(/a worker is back/, heard);
   assert.equal(await total(), 40);
-  for (const tunnel of tunnels) tunnel.close();
 });
 
 test('workers end with their primary, and what they did is on record', async (t) => {
