@@ -5,8 +5,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../test/support/sources.ts';
+import { steadyPort } from '../../test/support/steady-port.ts';
 import { poll } from './poll.ts';
-import { steadyPort } from './ports.ts';
 
 /** A process that accepts clients. */
 export interface Worker {

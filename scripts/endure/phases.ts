@@ -47,7 +47,7 @@ export async function restarts(scene: Scene, times: number, say: Say): Promise<P
     await gateway.drain();
     limits.push({ fromMs, toMs: Date.now() + NOTICED_MS });
     await gateway.start();
-    await balancer.sees(gateway.name, 'UP');
+    await balancer.up(gateway.name);
   };
   const { taken, seconds } = await measure(scene, () => repeat(scene, times, 'restart', say, step));
   const isEndOfDrain = ({ kind, failedMs }: Failure) =>
@@ -100,7 +100,7 @@ export async function groupKills(scene: Scene, times: number, say: Say): Promise
     kills.push(kill);
     await gateway.killGroup();
     await gateway.start();
-    await scene.balancer.sees(gateway.name, 'UP');
+    await scene.balancer.up(gateway.name);
     kill.replacedMs = Date.now();
   });
 }

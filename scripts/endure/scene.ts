@@ -2,9 +2,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Balancer, startBalancer } from '../../test/support/balancer.ts';
 import { createCertificates } from '../../test/support/certificates.ts';
 import { startDns } from '../../test/support/dns-server.ts';
-import { type Balancer, startBalancer } from './balancer.ts';
 import { GatewayProcess } from './gateway-process.ts';
 import { LoadProcess } from './load-process.ts';
 import { startUpstreams, type Upstreams } from './upstreams.ts';
@@ -79,9 +79,9 @@ async function build(
     gateways.push(gateway);
   }
   await Promise.all(gateways.map((gateway) => gateway.start()));
-  const balancer = await startBalancer(dir, gateways);
+  const balancer = await startBalancer(gateways, { sendsProxy: true });
   stops.push(() => balancer.stop());
-  for (const { name } of gateways) await balancer.sees(name, 'UP');
+  for (const { name } of gateways) await balancer.up(name);
   const { httpPort, rawPort, tlsPort } = upstreams;
   const load = new LoadProcess({
     ...{ port: balancer.port, httpPort, rawPort, tlsPort, rate },

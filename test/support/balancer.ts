@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { freePort, startServer } from './servers.ts';
+import { startServer } from './servers.ts';
+import { steadyPort } from './steady-port.ts';
 
 /** What the balancer spreads connections over: where it connects to, and where it asks for `/readyz`. */
 export interface Balanced {
@@ -23,13 +24,18 @@ export interface Balancer {
 /**
  * HAProxy before several gateways, as docs/install.md has it, but for the intervals. A check may take long: a gateway that is
  * busy is not one that is gone.
+ *
+ * @param options `sendsProxy`: the client's address goes ahead in a PROXY header
  */
-export async function startBalancer(servers: readonly Balanced[]): Promise<Balancer> {
+export async function startBalancer(
+  servers: readonly Balanced[],
+  { sendsProxy } = { sendsProxy: false },
+): Promise<Balancer> {
   const dir = await mkdtemp(join(tmpdir(), 'sekisho-balancer-'));
-  const [port, socket, file] = [await freePort(), join(dir, 'stats'), join(dir, 'haproxy.cfg')];
+  const [port, socket, file] = [await steadyPort(), join(dir, 'stats'), join(dir, 'haproxy.cfg')];
   const lines = servers.map(
     (server) =>
-      `  server ${server.name} 127.0.0.1:${server.port} check port ${server.healthPort} inter 100ms fall 2 rise 2`,
+      `  server ${server.name} 127.0.0.1:${server.port} check port ${server.healthPort} inter 100ms fall 2 rise 2${sendsProxy ? ' send-proxy-v2' : ''}`,
   );
   await writeFile(
     file,

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { finished } from './clients.ts';
-import { freePort } from './servers.ts';
+import { steadyPort } from './steady-port.ts';
 
 /** A gateway's place: its ports, its configuration and its data, whatever version runs there. */
 export class GatewaySlot {
@@ -24,7 +24,7 @@ export class GatewaySlot {
   /** @param upstreamPort where everybody on this machine may go, as `api.localhost` */
   static async prepare(dir: string, name: string, upstreamPort: number): Promise<GatewaySlot> {
     const folder = join(dir, name);
-    const slot = new GatewaySlot(folder, name, [await freePort(), await freePort()]);
+    const slot = new GatewaySlot(folder, name, [await steadyPort(), await steadyPort()]);
     await mkdir(folder);
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const key = privateKey.export({ type: 'pkcs8', format: 'pem' });
