@@ -45,10 +45,16 @@ export class FileWatch {
   }
 }
 
-/** A missing file has a stamp of its own: that it went is a change. */
 function stampOf(paths: readonly string[]): string {
-  return paths
-    .map((path) => statSync(path, { throwIfNoEntry: false }))
-    .map((stat) => (stat === undefined ? '-' : `${stat.mtimeMs} ${stat.ino} ${stat.size}`))
-    .join();
+  return paths.map(stampOfOne).join();
+}
+
+/** One that is missing or cannot be looked at has a stamp of its own: that it came to that is a change. */
+function stampOfOne(path: string): string {
+  try {
+    const { mtimeMs, ino, size } = statSync(path);
+    return `${mtimeMs} ${ino} ${size}`;
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
 }

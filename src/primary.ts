@@ -7,7 +7,7 @@ import { Custody } from './audit/custody.ts';
 import { readSigningKey } from './audit/signing-key.ts';
 import { AuditTrail } from './audit/trail.ts';
 import type { Candidate } from './candidate.ts';
-import type { Bind } from './config/config.ts';
+import type { Bind, SecretRef } from './config/config.ts';
 import type { Secret } from './core/secret.ts';
 import { FileWatch } from './file-watch.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
@@ -140,14 +140,17 @@ function accepts({ state }: WorkerState): boolean {
 }
 
 async function openAdmin(parts: Parts, readiness: Readiness): Promise<Admin> {
-  const { inForce } = parts.reloads;
-  const { admin, gateway } = inForce.config;
-  const token =
-    admin.token === undefined ? await keepToken(gateway.dataDir) : inForce.secret(admin.token);
+  const { reloads } = parts;
+  const { admin, gateway } = reloads.inForce.config;
+  const kept = admin.token === undefined ? await keepToken(gateway.dataDir) : undefined;
+  const token = () => {
+    const { config, secret } = reloads.inForce;
+    return kept ?? secret(config.admin.token as SecretRef);
+  };
   return startAdmin(admin.bind, adminParts(parts, readiness, token));
 }
 
-function adminParts(parts: Parts, readiness: Readiness, token: Secret): AdminParts {
+function adminParts(parts: Parts, readiness: Readiness, token: () => Secret): AdminParts {
   const { workers, metrics, reloads, surroundings } = parts;
   const { config } = reloads.inForce;
   const trail = new AuditTrail(auditDir(config), workers, Date.now);

@@ -34,6 +34,7 @@ export function prepare(
   const before = current.config;
   refuseRestart(before, loaded.config);
   const candidate = bundle(loaded, env, current.identityHeaders);
+  refuseRotated(current, candidate.inForce);
   const faults: Diagnostic[] = [
     ...findRuleProblems(loaded.config, now).filter(({ severity }) => severity === 'fault'),
     ...checkExpectations(candidate.inForce.policy, loaded.config.expect, now),
@@ -71,6 +72,20 @@ const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
       from: proxyProtocol?.from.map(String),
     })),
 };
+
+/** Secrets of parts that are built once: what was rotated would go on being sent as it was. */
+function refuseRotated(current: InForce, next: InForce): void {
+  const secretsOf = ({ config, secret }: InForce) =>
+    [...(config.traces.otlp?.headers.values() ?? [])].flatMap((value) =>
+      typeof value === 'string' ? [] : [secret(value)],
+    );
+  const after = secretsOf(next);
+  if (secretsOf(current).every((secret, i) => after[i]?.equals(secret) === true)) return;
+  throw new SekishoError(
+    'reload-needs-restart',
+    'only a restart takes other secrets for traces.otlp.headers; nothing was changed',
+  );
+}
 
 /** Where a value stands in the file changes nothing. */
 function withoutPlace([name, value]: readonly [string, string | SecretRef]): unknown {

@@ -42,7 +42,7 @@ async function start(t: TestContext, given: Partial<AdminParts> = {}) {
     meter,
   });
   const admin = await startAdmin(LOOPBACK, {
-    token: new Secret('token', TOKEN),
+    token: () => new Secret('token', TOKEN),
     readiness: () => [],
     metrics: {
       contentType: METRICS_CONTENT_TYPE,

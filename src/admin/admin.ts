@@ -13,7 +13,8 @@ import type { WhyReport } from './why.ts';
 
 /** What the admin API shows of the gateway. */
 export interface AdminParts {
-  readonly token: Secret;
+  /** Asked on every call: a reload may bring another. */
+  token(): Secret;
   readonly readiness: Readiness;
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly trail: Pick<AuditTrail, 'tail'>;
@@ -40,7 +41,8 @@ export async function startAdmin(bind: Bind, parts: AdminParts): Promise<Admin> 
     ajv: { customOptions: { removeAdditional: false } },
   });
   app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.open !== true) return requireToken(request, reply, parts.token);
+    if (request.routeOptions.config.open !== true)
+      return requireToken(request, reply, parts.token());
   });
   app.setNotFoundHandler((_, reply) => problem(reply, 404, 'There is no such page.'));
   app.setErrorHandler((error: Error & { statusCode?: number }, _, reply) => {

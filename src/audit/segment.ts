@@ -1,4 +1,12 @@
-import { closeSync, fdatasync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chainLines, statedChain } from './chain.ts';
@@ -135,6 +143,12 @@ export class Segment {
       this.#syncing = undefined;
     });
     return this.#syncing;
+  }
+
+  /** As if it had never been begun. */
+  abandon(): void {
+    this.#file.close();
+    rmSync(this.path, { force: true });
   }
 
   /** Waits for the syncs under way, whose callers hear of their failures. */

@@ -216,8 +216,14 @@ export class SegmentWriter implements AuditWriter {
       after,
     });
     const segment = createSegment(dir, nowMs, header, create);
-    if (durability === 'fsync') syncDirectory(dir);
-    return segment;
+    try {
+      if (durability === 'fsync') syncDirectory(dir);
+      return segment;
+    } catch (error) {
+      // Or every line that is tried would leave an empty file open.
+      segment.abandon();
+      throw error;
+    }
   }
 }
 

@@ -43,7 +43,7 @@ const SUPPRESSED: SuppressedEvent = {
 async function start(t: TestContext, given: Partial<AdminParts> = {}) {
   const asked: TailRequest[] = [];
   const parts: AdminParts = {
-    token: TOKEN,
+    token: () => TOKEN,
     readiness: () => [],
     metrics: { contentType: 'text/plain', text: async () => '' },
     trail: {

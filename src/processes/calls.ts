@@ -65,6 +65,7 @@ export class Calls<Theirs, Ours> {
   readonly #channel: Channel;
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
+  #ended = false;
 
   constructor(channel: Channel, offer: Offer<Ours>) {
     this.#channel = channel;
@@ -77,6 +78,7 @@ export class Calls<Theirs, Ours> {
 
   /** The other side is gone: nothing that waits is answered any more. */
   end(): void {
+    this.#ended = true;
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(gone());
@@ -94,6 +96,7 @@ export class Calls<Theirs, Ours> {
     limitMs: number | undefined,
     handle?: SendHandle,
   ): Promise<ResultOf<Theirs, Name>> {
+    if (this.#ended) return Promise.reject(gone());
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = limitMs === undefined ? undefined : setTimeout(() => silent(), limitMs);

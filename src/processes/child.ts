@@ -45,7 +45,11 @@ export class Child {
       },
     });
     this.exited = new Promise((resolve) => {
-      child.once('exit', () => resolve());
+      child.once('exit', () => {
+        // Where a socket was on its way, the channel does not tell that it is gone.
+        this.#calls.end();
+        resolve();
+      });
       child.on('error', (error) => {
         log.error({ worker: number, err: error }, 'a worker process failed');
         if (child.pid !== undefined) return;
@@ -63,6 +67,10 @@ export class Child {
   get end(): { readonly code: number | null; readonly signal: NodeJS.Signals | null } {
     const { exitCode, signalCode } = this.#process;
     return { code: exitCode, signal: signalCode };
+  }
+
+  excuse(): void {
+    this.#heardMs = performance.now();
   }
 
   get silentMs(): number {

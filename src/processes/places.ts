@@ -54,37 +54,52 @@ export class SharedPlaces implements Places {
 export class LentPlaces {
   readonly #workers: number;
   readonly #lent = new OwnPlaces();
-  /** By worker, so that a dead one's come back. */
-  readonly #byWorker = new Map<number, OwnPlaces>();
 
   constructor(workers: number) {
     this.#workers = workers;
   }
 
-  take(worker: number, { listener, key, limit }: PlaceOrder): boolean {
+  /** For one process: none that follows it has to do with what it borrowed. */
+  borrower(): Borrower {
+    return new Borrower(this.#lent, this.#workers);
+  }
+}
+
+/** What one process has borrowed. */
+export class Borrower {
+  readonly #all: OwnPlaces;
+  readonly #workers: number;
+  readonly #own = new OwnPlaces();
+  #ended = false;
+
+  constructor(all: OwnPlaces, workers: number) {
+    this.#all = all;
+    this.#workers = workers;
+  }
+
+  take({ listener, key, limit }: PlaceOrder): boolean {
     const name = nameOf(listener, key);
     const shared = limit - allowance(limit, this.#workers) * this.#workers;
-    return this.#lent.take(name, shared) && this.#of(worker).take(name, Number.POSITIVE_INFINITY);
+    return !this.#ended && this.#all.take(name, shared) && this.#own.take(name, limit);
   }
 
-  leave(worker: number, { listener, key }: Omit<PlaceOrder, 'limit'>): void {
+  leave({ listener, key }: Omit<PlaceOrder, 'limit'>): void {
     const name = nameOf(listener, key);
-    this.#of(worker).leave(name);
-    this.#lent.leave(name);
+    // What comes late from a process that is gone was given back with the rest.
+    if (this.#own.taken(name) === 0) return;
+    this.#own.leave(name);
+    this.#all.leave(name);
   }
 
-  /** The worker is gone, and with it all that took places. */
-  forget(worker: number): void {
-    for (const [name, count] of this.#of(worker).all()) {
-      for (let i = 0; i < count; i++) this.#lent.leave(name);
+  /** The process is gone, and with it all that took places. */
+  end(): void {
+    this.#ended = true;
+    for (const [name, count] of [...this.#own.all()]) {
+      for (let i = 0; i < count; i++) {
+        this.#own.leave(name);
+        this.#all.leave(name);
+      }
     }
-    this.#byWorker.delete(worker);
-  }
-
-  #of(worker: number): OwnPlaces {
-    const known = this.#byWorker.get(worker) ?? new OwnPlaces();
-    this.#byWorker.set(worker, known);
-    return known;
   }
 }
 

@@ -11,13 +11,16 @@ import type { ListenOrder, Order, Pulse, WorkerCalls } from './protocol.ts';
 export interface SlotOptions {
   readonly number: number;
   readonly log: Logger;
-  readonly offer: WorkerOffer;
+  /** What the next process may ask. */
+  offer(): WorkerOffer;
   /** What the next process is to be. */
   order(): Order;
   /** Resolves when a process may be started: not in the middle of a reload. */
   mayStart(): Promise<void>;
   /** The process is there: has it accept clients. @throws SekishoError */
   serve(slot: Slot): Promise<void>;
+  /** It accepts clients. */
+  serving(): void;
   /** The process is gone, against anybody's will. */
   lost(slot: Slot): void;
 }
@@ -27,7 +30,7 @@ const START_LIMIT_MS = 60_000;
 /** How much longer than the exchanges that it waits for a drain may take. */
 const DRAIN_MARGIN_MS = 10_000;
 /** Exchanges whose clients are gone may still wait for a dial. */
-const CLOSE_LIMIT_MS = 20_000;
+const CLOSE_LIMIT_MS = 60_000;
 /** A worker that has not been heard of for so long hangs: nobody knows what it still does. */
 const SILENCE_LIMIT_MS = 30_000;
 
@@ -43,7 +46,9 @@ export class Slot {
   #starts = 0;
   #child: Child | undefined;
   #settled: Promise<void> = Promise.resolve();
+  /** Nothing follows any more. */
   #ending = false;
+  #closing = false;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: SlotOptions) {
@@ -95,22 +100,23 @@ export class Slot {
   /** Starts the process. @throws SekishoError what keeps it from serving; then none is there */
   async start(): Promise<void> {
     const { offer, log } = this.#options;
-    const child = new Child(this.number, offer, log);
+    const child = new Child(this.number, offer(), log);
     this.#child = child;
     this.#starts++;
     this.#startedAt = new Date();
     this.#state = 'starting';
+    const gone = child.exited.then(() => this.#ended(child));
     const serving = this.#serve(child);
     this.#settled = serving.catch(() => undefined);
     try {
       await serving;
     } catch (error) {
-      this.#child = undefined;
       child.kill();
+      await gone;
       throw error;
     }
-    this.#state = 'accepting';
-    void child.exited.then(() => this.#ended(child));
+    this.#state = this.#ending ? 'draining' : 'accepting';
+    this.#options.serving();
   }
 
   async #serve(child: Child): Promise<void> {
@@ -122,6 +128,11 @@ export class Slot {
   /** Ends it now: it is not known, or not wanted, what it does. Another one follows. */
   kill(): void {
     this.#child?.kill();
+  }
+
+  /** What it said in the meantime could not be heard. */
+  excuse(): void {
+    this.#child?.excuse();
   }
 
   /** Kills a process that hangs. */
@@ -137,6 +148,7 @@ export class Slot {
   /** Its exchanges may finish; nothing follows. */
   async drain(limitMs: number): Promise<void> {
     this.#stopRestarts();
+    await this.#settled;
     if (this.#child === undefined) return;
     this.#state = 'draining';
     await this.#child.call('drain', limitMs, limitMs + DRAIN_MARGIN_MS);
@@ -145,8 +157,10 @@ export class Slot {
   /** Ends the process in order, or else by force. @returns the segments as they ended */
   async close(): Promise<readonly CountedHead[]> {
     this.#stopRestarts();
+    await this.#settled;
     const child = this.#child;
     if (child === undefined) return [];
+    this.#closing = true;
     try {
       return await child.call('close', undefined, CLOSE_LIMIT_MS);
     } finally {
@@ -162,14 +176,18 @@ export class Slot {
   }
 
   #ended(child: Child): void {
-    if (this.#ending) return;
+    if (this.#closing) return;
     const { log, lost } = this.#options;
-    const restartInMs = this.#backoff.next(Date.now() - this.#startedAt.getTime());
-    const facts = { worker: this.number, pid: child.pid, ...child.end, restartInMs };
-    log.error(facts, 'a worker is gone: another follows');
-    this.#state = 'backing-off';
+    const wasServing = this.serves;
     lost(this);
     this.#child = undefined;
+    const facts = { worker: this.number, pid: child.pid, ...child.end };
+    if (this.#ending) return log.error(facts, 'a worker is gone: what it was finishing is cut');
+    this.#state = 'backing-off';
+    // One that dies while it starts is told and started again by whoever waits for it to serve.
+    if (!wasServing) return;
+    const restartInMs = this.#backoff.next(Date.now() - this.#startedAt.getTime());
+    log.error({ ...facts, restartInMs }, 'a worker is gone: another follows');
     this.#restartIn(restartInMs);
   }
 
@@ -180,7 +198,6 @@ export class Slot {
         const restartInMs = this.#backoff.next(0);
         const facts = { worker: this.number, err: error, restartInMs };
         this.#options.log.error(facts, 'a worker cannot be started');
-        this.#state = 'backing-off';
         this.#restartIn(restartInMs);
       });
     }, delayMs);

@@ -9,8 +9,8 @@ interface ListeningSocket {
   /** With the port that the system picked. */
   readonly bind: Bind;
   readonly handle: SendHandle;
-  /** Another worker that accepts from it while its own is gone. */
-  standIn: Slot | undefined;
+  /** Its own worker, or another one while that is gone; undefined: nobody is there. */
+  acceptor: Slot | undefined;
 }
 
 /**
@@ -42,57 +42,65 @@ export class Sockets {
 
   /** Has a worker accept from the sockets of its place; where there are none yet, it makes them. */
   async serveBy(slot: Slot): Promise<void> {
+    const served: string[] = [];
     for (const { name: listener, bind } of this.#listeners) {
       for (const [i, written] of bind.entries()) {
         const socket = nameOf(listener, i, slot.number);
         const known = this.#sockets.get(socket);
         const at = known?.bind ?? this.#at(listener, i)?.bind ?? written;
         const made = await slot.listen({ listener, bind: at, socket }, known?.handle);
-        if (known === undefined) {
-          this.#sockets.set(socket, { listener, ...made, standIn: undefined });
-        } else this.#endStandIn(socket, known);
+        if (known === undefined) this.#sockets.set(socket, { listener, ...made, acceptor: slot });
+        served.push(socket);
       }
     }
+    // Only now: had it died halfway, others would be needed for all of them.
+    for (const name of served) this.#handBack(name, slot);
   }
 
-  /** Has another worker accept from the sockets of one that is gone. */
-  takeOver(gone: Slot, present: readonly Slot[]): void {
-    for (const [name, socket] of this.#sockets) {
-      const wasServed = name.endsWith(` ${gone.number}`) || socket.standIn === gone;
-      if (!wasServed) continue;
-      socket.standIn = present[0];
-      const { listener, bind, handle } = socket;
-      present[0]
-        ?.listen({ listener, bind, socket: name }, handle)
-        .catch((error: unknown) =>
-          this.#log.error(
-            { err: error, listener },
-            'no other worker accepts in place of one that is gone',
-          ),
-        );
+  /** The worker is gone. To be followed by `settle`. */
+  lost(slot: Slot): void {
+    for (const socket of this.#sockets.values()) {
+      if (socket.acceptor === slot) socket.acceptor = undefined;
     }
   }
 
-  /** Connections that nobody has accepted are reset by this. */
-  close(): void {
+  /** Has one of the workers that are there accept from each socket that nobody accepts from. */
+  settle(present: readonly Slot[]): void {
+    const [standIn] = present;
+    if (standIn === undefined) return;
+    for (const [name, socket] of this.#sockets) {
+      if (socket.acceptor !== undefined) continue;
+      socket.acceptor = standIn;
+      const { listener, bind, handle } = socket;
+      standIn.listen({ listener, bind, socket: name }, handle).catch((error: unknown) => {
+        if (socket.acceptor === standIn) socket.acceptor = undefined;
+        this.#log.error(
+          { err: error, listener, worker: standIn.number },
+          'a worker cannot stand in',
+        );
+      });
+    }
+  }
+
+  /**
+   * Keeps them open no longer: once workers close theirs too, clients are refused, and what nobody has accepted by then is
+   * reset.
+   */
+  release(): void {
     for (const { handle } of this.#sockets.values()) {
       (handle as unknown as { close(): void }).close();
     }
     this.#sockets.clear();
   }
 
-  #endStandIn(name: string, socket: ListeningSocket): void {
-    const { standIn } = socket;
-    socket.standIn = undefined;
-    if (standIn?.serves !== true) return;
-    standIn
-      .ask('unlisten', name)
-      .catch((error: unknown) =>
-        this.#log.error(
-          { err: error, worker: standIn.number },
-          'a worker goes on accepting for another',
-        ),
-      );
+  #handBack(name: string, slot: Slot): void {
+    const socket = this.#sockets.get(name);
+    if (socket === undefined || socket.acceptor === slot) return;
+    const standIn = socket.acceptor;
+    socket.acceptor = slot;
+    standIn?.ask('unlisten', name).catch((error: unknown) => {
+      this.#log.error({ err: error, worker: standIn.number }, 'a worker goes on standing in');
+    });
   }
 
   /** Any worker's socket at an address of a listener. */

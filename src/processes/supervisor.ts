@@ -9,7 +9,7 @@ import type { Logger } from '../log.ts';
 import { addCounts, type MetricSnapshot } from '../metrics/snapshot.ts';
 import { auditDir, type WorkerState, type Workers } from '../workers.ts';
 import type { WorkerOffer } from './child.ts';
-import { LentPlaces } from './places.ts';
+import { type Borrower, LentPlaces } from './places.ts';
 import { Slot } from './slot.ts';
 import { Sockets } from './sockets.ts';
 
@@ -20,7 +20,10 @@ export interface SupervisorOptions {
   readonly meter: WriterMeter;
 }
 
-const PREPARE_LIMIT_MS = 120_000;
+/** Shorter than a worker may be silent: while it prepares, it is. */
+const PREPARE_LIMIT_MS = 25_000;
+/** What the last pulse said is as good. */
+const METRICS_LIMIT_MS = 1_000;
 const PULSE_CHECK_MS = 5_000;
 
 /** Worker processes that act as one. */
@@ -33,6 +36,9 @@ export class Supervisor implements Workers {
   readonly #sockets: Sockets;
   readonly #places: LentPlaces;
   readonly #pulse: NodeJS.Timeout;
+  #checkedMs = performance.now();
+  /** What each slot's process has borrowed. */
+  readonly #borrowers = new Map<Slot, Borrower>();
   /** Segments of workers that ended in order. */
   readonly #ended: CountedHead[] = [];
   /** What workers that are gone had counted. */
@@ -54,9 +60,7 @@ export class Supervisor implements Workers {
     this.#places = new LentPlaces(count);
     this.#slots = Array.from({ length: count }, (_, i) => this.#slot(i + 1));
     this.#sockets = new Sockets(this.#config.listeners, log);
-    this.#pulse = setInterval(() => {
-      for (const slot of this.#slots) slot.checkPulse();
-    }, PULSE_CHECK_MS).unref();
+    this.#pulse = setInterval(() => this.#checkPulses(), PULSE_CHECK_MS).unref();
   }
 
   /** @throws SekishoError `audit-unavailable` */
@@ -97,11 +101,10 @@ export class Supervisor implements Workers {
     while (this.#slots.some(({ state }) => state.state === 'starting')) {
       await Promise.all(this.#slots.map(({ settled }) => settled));
     }
-    await Promise.all(
-      this.#present().map((slot) =>
-        slot.ask('prepare', candidate.bundle, PREPARE_LIMIT_MS).catch(unlessGone),
-      ),
-    );
+    // One after the other, so that never all of them are busy with it.
+    for (const slot of this.#present()) {
+      await slot.ask('prepare', candidate.bundle, PREPARE_LIMIT_MS).catch(unlessGone);
+    }
     this.#candidate = candidate;
   }
 
@@ -157,10 +160,13 @@ export class Supervisor implements Workers {
   }
 
   async metrics(): Promise<readonly MetricSnapshot[]> {
-    const now = await Promise.all(
-      this.#slots.map((slot) => slot.ask('metrics', undefined).catch(() => slot.pulse.metrics)),
-    );
-    return [await this.#departed, ...now];
+    // Both as of now: one that is gone meanwhile is counted once.
+    const departed = this.#departed;
+    const present = this.#slots.map(async (slot) => {
+      const { metrics } = slot.pulse;
+      return slot.ask('metrics', undefined, METRICS_LIMIT_MS).catch(() => metrics);
+    });
+    return [await departed, ...(await Promise.all(present))];
   }
 
   async reopenLogs(): Promise<void> {
@@ -174,6 +180,7 @@ export class Supervisor implements Workers {
 
   async drain(limitMs: number): Promise<void> {
     this.#reloading?.resolve();
+    this.#sockets.release();
     await Promise.all(this.#slots.map((slot) => this.#orTell(slot, slot.drain(limitMs))));
   }
 
@@ -187,7 +194,6 @@ export class Supervisor implements Workers {
         ),
       ),
     );
-    this.#sockets.close();
     await this.#writer.close();
   }
 
@@ -215,19 +221,10 @@ export class Supervisor implements Workers {
 
   #slot(number: number): Slot {
     const { log, count } = this.#options;
-    const offer: WorkerOffer = {
-      find: async (id) => {
-        const others = this.#present().filter((slot) => slot.number !== number);
-        const found = await Promise.all(others.map((slot) => slot.ask('find', id).catch(() => [])));
-        return found.flat();
-      },
-      takePlace: (order) => this.#places.take(number, order),
-      leavePlace: (order) => this.#places.leave(number, order),
-    };
-    return new Slot({
+    const slot: Slot = new Slot({
       number,
       log,
-      offer,
+      offer: () => this.#offer(slot),
       order: () => ({
         number,
         count,
@@ -236,17 +233,48 @@ export class Supervisor implements Workers {
         leaving: this.#leaving,
       }),
       mayStart: async () => this.#reloading?.promise,
-      serve: (slot) => this.#sockets.serveBy(slot),
-      lost: (slot) => this.#lost(slot),
+      serve: () => this.#sockets.serveBy(slot),
+      serving: () => this.#sockets.settle(this.#present()),
+      lost: () => this.#lost(slot),
     });
+    return slot;
+  }
+
+  /** What the next process of a slot may ask. */
+  #offer(slot: Slot): WorkerOffer {
+    const borrower = this.#places.borrower();
+    this.#borrowers.set(slot, borrower);
+    return {
+      find: async (id) => {
+        const others = this.#present().filter((other) => other !== slot);
+        const found = await Promise.all(
+          others.map((other) => other.ask('find', id).catch(() => [])),
+        );
+        return found.flat();
+      },
+      takePlace: (order) => borrower.take(order),
+      leavePlace: (order) => borrower.leave(order),
+    };
   }
 
   #lost(slot: Slot): void {
-    this.#places.forget(slot.number);
+    this.#borrowers.get(slot)?.end();
     const { metrics } = slot.pulse;
     this.#departed = this.#departed.then((before) => addCounts(before, metrics));
-    this.#sockets.takeOver(slot, this.#present());
+    this.#sockets.lost(slot);
+    this.#sockets.settle(this.#present().filter((other) => other !== slot));
     this.#onLost();
+  }
+
+  /** When this process itself was held up, it is not the workers that were silent: what they said waits to be read. */
+  #checkPulses(): void {
+    const now = performance.now();
+    const wasHeldUp = now - this.#checkedMs > 2 * PULSE_CHECK_MS;
+    this.#checkedMs = now;
+    for (const slot of this.#slots) {
+      if (wasHeldUp) slot.excuse();
+      else slot.checkPulse();
+    }
   }
 }
 

@@ -78,7 +78,7 @@ export class ForwardProxyListener {
     const { address, port } = server.address() as AddressInfo;
     const close = () => {
       // Its connections stay, and are waited for by a drain.
-      server.close();
+      server.close(() => this.#servers.delete(server));
     };
     return { bind: { host: address, port }, server, close };
   }
