@@ -78,6 +78,7 @@ test('a call that is not answered ends: after its limit, when the other side goe
   await assert.rejects(late, codeOf('process-silent'));
   disconnect();
   await assert.rejects(forever, codeOf('process-gone'));
+  await assert.rejects(calls.call('add', [1], undefined), codeOf('process-gone'));
   state.connected = false;
   await assert.rejects(calls.call('add', [1], undefined), codeOf('process-gone'));
 });

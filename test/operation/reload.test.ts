@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { extension, hello, serverName, vector } from '../support/client-hello.ts';
@@ -94,6 +94,38 @@ test('files are watched: the policy, a list of hosts, a secret, and a file that 
   await seen;
   assert.equal(await ask(gateway, 'other.localhost', 'one'), 407);
   assert.equal(await ask(gateway, 'other.localhost', 'two'), 200);
+});
+
+test('a file that can no longer be looked at is a change like any other: refused, until it is there again', async (t) => {
+  const gateway = await start();
+  t.after(() => gateway.stop());
+  const file = join(gateway.dir, 'saas.txt');
+  await rm(file);
+  await symlink(file, file);
+  while (!/saas\.txt.*ELOOP/.test(gateway.log())) await new Promise(setImmediate);
+  assert.equal(await ask(gateway, 'api.localhost'), 200);
+  const seen = reloaded(gateway);
+  await rm(file);
+  await writeFile(file, 'other.localhost\n');
+  await seen;
+  assert.equal(await ask(gateway, 'other.localhost'), 200);
+});
+
+test('another admin token holds from the reload on, and the one before no longer', async (t) => {
+  const gateway = await startTestGateway(
+    `admin: { bind: "127.0.0.1:0", token: { file: admin.txt } }\n${POLICY()}`,
+    { files: { 'id.txt': 'one\n', 'saas.txt': 'api.localhost\n', 'admin.txt': 'leaked\n' } },
+  );
+  t.after(() => gateway.stop());
+  const { host, port } = gateway.gateway.admin;
+  const statusWith = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await fetch(`http://${host}:${port}/v1/status`, { headers })).status;
+  };
+  assert.deepEqual([await statusWith('leaked'), await statusWith('fresh')], [200, 401]);
+  await writeFile(join(gateway.dir, 'admin.txt'), 'fresh\n');
+  assert.equal(await gateway.gateway.reload(), true);
+  assert.deepEqual([await statusWith('leaked'), await statusWith('fresh')], [401, 200]);
 });
 
 const REFUSED: Record<string, { change: (text: string) => string; logged: RegExp }> = {

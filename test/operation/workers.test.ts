@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { verifyAudit } from '../../src/audit/verify.ts';
@@ -99,6 +100,26 @@ test('a worker that dies costs its own tunnels only, and is replaced', async (t)
   assert.deepEqual(new Set(await askOften(gateway.port, 60)), new Set([200]));
   assert.match(gateway.log.join('\n'), /"signal":"SIGKILL".*a worker is gone/);
   for (const tunnel of tunnels) tunnel.close();
+});
+
+test('connections are spread evenly over the workers', async (t) => {
+  const gateway = await startGatewayProcess(t, POLICY(), FILES);
+  const tunnels = await Promise.all(Array.from({ length: 200 }, () => openTunnel(gateway.port)));
+  const { workers } = await gateway.until(
+    (status) => status.workers.reduce((sum, worker) => sum + worker.connections, 0) === 200,
+  );
+  // Of 200 that fall to either of two, fewer than 65 for one of them is once in a million.
+  for (const worker of workers) assert.ok(worker.connections >= 65, JSON.stringify(workers));
+  for (const tunnel of tunnels) tunnel.close();
+});
+
+test('a worker that hangs holds up neither metrics nor the other worker', async (t) => {
+  const gateway = await startGatewayProcess(t, POLICY(), FILES);
+  await askOften(gateway.port, 20);
+  const pid = pidOf(await gateway.status(), 1);
+  process.kill(pid, 'SIGSTOP');
+  t.after(() => process.kill(pid, 'SIGCONT'));
+  assert.match(await gateway.metrics(), /^sekisho_workers\{state="accepting"\} 2$/m);
 });
 
 test('workers that go on dying are started ever later, which status and metrics show', async (t) => {
@@ -251,6 +272,10 @@ test('SIGTERM lets a tunnel finish, a second one does not', async (t) => {
   gateway.child.kill('SIGTERM');
   await gateway.until(({ workers }) => workers.every(({ state }) => state === 'draining'));
   await tunnel.send('pong').until(/pong$/);
+  // Whoever comes now is refused, and can go elsewhere.
+  const late = connect(gateway.port, '127.0.0.1');
+  const [refused] = (await once(late, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(refused.code, 'ECONNREFUSED');
   const cut = tunnel.all();
   gateway.child.kill('SIGTERM');
   assert.deepEqual(await gateway.exited, [1, null]);
@@ -264,6 +289,26 @@ test('SIGTERM lets a tunnel finish, a second one does not', async (t) => {
   last.socket.end();
   await last.all();
   assert.deepEqual(await other.exited, [0, null]);
+});
+
+test('a worker that dies while it drains is told, and the others finish', async (t) => {
+  const gateway = await startGatewayProcess(t, POLICY(), FILES);
+  const tunnels = await Promise.all(Array.from({ length: 20 }, () => openTunnel(gateway.port)));
+  gateway.child.kill('SIGTERM');
+  const { workers } = await gateway.until((status) =>
+    status.workers.every(({ state }) => state === 'draining'),
+  );
+  process.kill(workers[0]?.pid as number, 'SIGKILL');
+  await gateway.logged(/"worker":1.*what it was finishing is cut/);
+  const alive = tunnels.filter(({ socket }) => !socket.readableEnded && !socket.destroyed);
+  for (const tunnel of alive) {
+    tunnel.send('bye').socket.end();
+    await tunnel.all();
+  }
+  assert.deepEqual(await gateway.exited, [0, null]);
+  const dir = join(gateway.dir, 'var/audit');
+  const found = await verifyAudit({ dir, anchors: undefined, keys: [], progress() {} });
+  assert.deepEqual(found.problems, []);
 });
 
 test('a second gateway does not share the ports of the first', async (t) => {
