@@ -89,7 +89,7 @@ export async function startPrimary(
 
 async function startParts(parts: Parts): Promise<Primary> {
   const { workers, surroundings, reloads, running } = parts;
-  const { log, loadAgain } = surroundings;
+  const { log, reread } = surroundings;
   const { config, digest } = reloads.inForce;
   const readiness: Readiness = () => [
     { name: parts.state, ok: parts.state === 'accepting' },
@@ -115,7 +115,7 @@ async function startParts(parts: Parts): Promise<Primary> {
     log.info({ listener, addresses: binds.map(bindText) }, 'listening');
   parts.state = 'accepting';
   log.info({ admin: bindText(admin.bind), policy: digest }, 'ready');
-  if (loadAgain !== undefined) running.push(watchFiles(reloads));
+  if (reread !== undefined) running.push(watchFiles(reloads));
 
   const stopped = Promise.withResolvers<void>();
   return {

@@ -1,47 +1,11 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { ReloadEvent } from './audit/event.ts';
 import { bundle, type Candidate } from './candidate.ts';
-import type { Config, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
 import type { InForce } from './in-force.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
-import { checkExpectations } from './policy/expectations.ts';
-import { type Difference, diff } from './policy/policy.ts';
-import { findRuleProblems } from './policy/problems.ts';
+import type { Difference } from './policy/policy.ts';
 import type { PrimarySurroundings, Workers } from './workers.ts';
-
-/** What a reload found, before anything was changed. */
-export interface Prepared {
-  readonly candidate: Candidate;
-  readonly differences: readonly Difference[];
-}
-
-/**
- * Makes everything of a new configuration ready beside what is in force. Nothing is changed: whoever calls this swaps.
- *
- * @throws ConfigError with every fault: of the files, the secrets, the rules together, the `expect` tests
- * @throws SekishoError `reload-needs-restart` naming what only a restart can change
- */
-export function prepare(
-  current: InForce,
-  loadAgain: () => Loaded,
-  env: Readonly<Record<string, string | undefined>>,
-  now: number,
-): Prepared {
-  const loaded = loadAgain();
-  const before = current.config;
-  refuseRestart(before, loaded.config);
-  const candidate = bundle(loaded, env, current.identityHeaders);
-  refuseRotated(current, candidate.inForce);
-  const faults: Diagnostic[] = [
-    ...findRuleProblems(loaded.config, now).filter(({ severity }) => severity === 'fault'),
-    ...checkExpectations(candidate.inForce.policy, loaded.config.expect, now),
-  ];
-  if (faults.length > 0) throw new ConfigError(faults);
-  return { candidate, differences: diff(before, loaded.config, now) };
-}
 
 /** How many gain, lose, or go another way. */
 export function countChanges(
@@ -51,27 +15,6 @@ export function countChanges(
   for (const { change } of differences) counts[change]++;
   return counts;
 }
-
-/** Parts that are built once: a reload that would change one of them changes nothing. */
-const BUILT_ONCE: Readonly<Record<string, (config: Config) => unknown>> = {
-  'gateway.name': ({ gateway }) => gateway.name,
-  'gateway.dataDir': ({ gateway }) => gateway.dataDir,
-  'gateway.workers': ({ gateway }) => gateway.workers,
-  'gateway.health': ({ gateway }) => gateway.health,
-  'gateway.resolvers': ({ gateway }) => gateway.resolvers,
-  admin: ({ admin }) => ({ bind: admin.bind, token: admin.token !== undefined }),
-  traces: ({ traces: { otlp } }) =>
-    otlp && { ...otlp, headers: [...otlp.headers].map(withoutPlace) },
-  'audit (but onFailure)': ({ audit: { onFailure, ...audit } }) => audit,
-  'the bind, tls or proxyProtocol of a listener': ({ listeners }) =>
-    listeners.map(({ name, type, bind, tls, proxyProtocol }) => ({
-      name,
-      type,
-      bind,
-      tls,
-      from: proxyProtocol?.from.map(String),
-    })),
-};
 
 /** Secrets of parts that are built once: what was rotated would go on being sent as it was. */
 function refuseRotated(current: InForce, next: InForce): void {
@@ -84,24 +27,6 @@ function refuseRotated(current: InForce, next: InForce): void {
   throw new SekishoError(
     'reload-needs-restart',
     'only a restart takes other secrets for traces.otlp.headers; nothing was changed',
-  );
-}
-
-/** Where a value stands in the file changes nothing. */
-function withoutPlace([name, value]: readonly [string, string | SecretRef]): unknown {
-  if (typeof value === 'string') return [name, value];
-  const { at, ...source } = value;
-  return [name, source];
-}
-
-function refuseRestart(before: Config, after: Config): void {
-  const changed = Object.entries(BUILT_ONCE)
-    .filter(([, read]) => !isDeepStrictEqual(read(before), read(after)))
-    .map(([name]) => name);
-  if (changed.length === 0) return;
-  throw new SekishoError(
-    'reload-needs-restart',
-    `only a restart changes ${changed.join(', ')}; nothing was changed`,
   );
 }
 
@@ -154,10 +79,12 @@ export class Reloads {
   }
 
   async #reload(): Promise<boolean> {
-    const { env, log, loadAgain, metrics, workers } = this.#options;
-    if (loadAgain === undefined) return false;
+    const { env, log, reread, metrics, workers } = this.#options;
+    if (reread === undefined) return false;
     try {
-      const { candidate, differences } = prepare(this.inForce, loadAgain, env, Date.now());
+      const { loaded, differences } = await reread(this.inForce.config);
+      const candidate = bundle(loaded, env, this.inForce.identityHeaders);
+      refuseRotated(this.inForce, candidate.inForce);
       await workers.prepare(candidate);
       await this.#swap(candidate, differences);
       return true;

@@ -4,17 +4,17 @@ import type { ReloadEvent } from './audit/event.ts';
 import type { Memory } from './audit/trail.ts';
 import type { Candidate } from './candidate.ts';
 import type { Bind, Config } from './config/config.ts';
-import type { Loaded } from './config/load.ts';
 import type { Environment } from './config/surroundings.ts';
 import { OwnPlaces, type Places } from './core/places.ts';
+import type { Examined } from './examine.ts';
 import type { Logger } from './log.ts';
 import type { MetricSnapshot } from './metrics/snapshot.ts';
 
 export interface PrimarySurroundings {
   readonly env: Environment;
   readonly log: Logger;
-  /** Loads the configuration again. Without it the gateway keeps what it started with. */
-  readonly loadAgain?: () => Loaded;
+  /** Reads the configuration as it now stands. Without it the gateway keeps what it started with. */
+  readonly reread?: (before: Config) => Promise<Examined>;
 }
 
 /** How one of the processes that serve is. */

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { load } from '../config/load.ts';
+import { examineAside } from '../examine-aside.ts';
 import { createLogger, type Logger } from '../log.ts';
 import type { Primary } from '../primary.ts';
 import { startSupervised } from '../processes/supervised.ts';
@@ -22,9 +23,12 @@ export function runCommand(): Command {
 export async function runGateway(file: string): Promise<Primary> {
   const log = createLogger(process.stderr);
   const { env } = process;
-  const loadAgain = () => load(file, { env });
   const notifier = createNotifier({ env, log });
-  const starting = startSupervised(loadAgain(), { env, log, loadAgain });
+  const starting = startSupervised(load(file), {
+    env,
+    log,
+    reread: (before) => examineAside(file, before),
+  });
   // From the beginning: a signal that nobody listens to ends the process, whatever it was meant to do.
   listenToSignals(starting, log, notifier);
   const gateway = await starting;

@@ -5,7 +5,9 @@ import { Writable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { authorization, readToken } from '../../src/admin/token.ts';
 import type { AuditEvent, DecisionEvent, OutcomeEvent } from '../../src/audit/event.ts';
+import type { Config } from '../../src/config/config.ts';
 import { load } from '../../src/config/load.ts';
+import { examine } from '../../src/examine.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/log.ts';
 
@@ -52,8 +54,9 @@ export async function startTestGateway(
     }),
   );
   const env = options.env ?? {};
-  const loadAgain = () => load(file, { env });
-  const gateway = await startGateway(loadAgain(), { env, log, loadAgain });
+  const read = () => load(file, { env });
+  const reread = async (before: Config) => examine(read(), before, Date.now());
+  const gateway = await startGateway(read(), { env, log, reread });
   const events: AuditEvent[] = [];
   const waiting = new Set<() => void>();
   gateway.onAuditEvent((event) => {
