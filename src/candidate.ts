@@ -1,5 +1,5 @@
 import type { Loaded } from './config/load.ts';
-import { fromPortable, type PortableConfig, toPortable } from './config/portable.ts';
+import { fromPortableInSlices, type PortableConfig, toPortable } from './config/portable.ts';
 import type { Environment } from './config/surroundings.ts';
 import { type InForce, putTogether } from './in-force.ts';
 import { readSecretFile } from './secret/file.ts';
@@ -25,20 +25,24 @@ export interface Bundle {
   readonly identityHeaders: ReadonlySet<string>;
 }
 
-/** @throws ConfigError naming every secret that cannot be read */
+/**
+ * @param portable the same configuration, where it is at hand
+ * @throws ConfigError naming every secret that cannot be read
+ */
 export function bundle(
   loaded: Loaded,
   env: Environment,
   identityHeaders: ReadonlySet<string> = new Set(),
+  portable: PortableConfig = toPortable(loaded.config),
 ): Candidate {
   const files = new SecretFiles(readSecretFile);
   const inForce = putTogether(loaded, { env, files }, identityHeaders);
-  const { config, digest } = loaded;
+  const { digest } = loaded;
   return {
     inForce,
     loaded,
     bundle: {
-      config: toPortable(config),
+      config: portable,
       digest,
       secretFiles: files.contents(),
       identityHeaders,
@@ -47,10 +51,11 @@ export function bundle(
 }
 
 /** The same from what another process sent. The environment is left out of that: processes of one gateway share it. */
-export function unbundle(
-  { config, digest, secretFiles, identityHeaders }: Bundle,
+export async function unbundle(
+  { config: portable, digest, secretFiles, identityHeaders }: Bundle,
   env: Environment,
-): InForce {
+): Promise<InForce> {
   const files = new SecretFiles(readSecretFile, secretFiles);
-  return putTogether({ config: fromPortable(config), digest }, { env, files }, identityHeaders);
+  const config = await fromPortableInSlices(portable);
+  return putTogether({ config, digest }, { env, files }, identityHeaders);
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { fromPortable, type PortableConfig, toPortable } from './config/portable.ts';
+import { fromPortableInSlices, type PortableConfig, toPortable } from './config/portable.ts';
 import { SekishoError } from './core/errors.ts';
 import type { Examined } from './examine.ts';
 
@@ -34,7 +34,7 @@ export async function examineAside(file: string, before: Config): Promise<Examin
   const thread = new Worker(entry(), { workerData: errand });
   const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
   try {
-    return unpack(await answerOf(thread));
+    return await unpack(await answerOf(thread));
   } finally {
     clearTimeout(limit);
   }
@@ -55,10 +55,14 @@ function answerOf(thread: Worker): Promise<Found> {
   });
 }
 
-function unpack(found: Found): Examined {
+async function unpack(found: Found): Promise<Examined> {
   if ('code' in found) throw new SekishoError(found.code, found.message);
   const { loaded, config, differences } = found;
-  return { loaded: { ...loaded, config: fromPortable(config) }, differences };
+  return {
+    loaded: { ...loaded, config: await fromPortableInSlices(config) },
+    differences,
+    portable: config,
+  };
 }
 
 /** Beside this file: as a source in a checkout, compiled in the package. */

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
+import type { PortableConfig } from './config/portable.ts';
 import { ConfigError, type Diagnostic } from './core/diagnostic.ts';
 import { SekishoError } from './core/errors.ts';
 import { checkExpectations } from './policy/expectations.ts';
@@ -11,6 +12,8 @@ import { findRuleProblems } from './policy/problems.ts';
 export interface Examined {
   readonly loaded: Loaded;
   readonly differences: readonly Difference[];
+  /** The configuration, where it came from elsewhere. */
+  readonly portable?: PortableConfig;
 }
 
 /**

@@ -82,8 +82,8 @@ export class Reloads {
     const { env, log, reread, metrics, workers } = this.#options;
     if (reread === undefined) return false;
     try {
-      const { loaded, differences } = await reread(this.inForce.config);
-      const candidate = bundle(loaded, env, this.inForce.identityHeaders);
+      const { loaded, differences, portable } = await reread(this.inForce.config);
+      const candidate = bundle(loaded, env, this.inForce.identityHeaders, portable);
       refuseRotated(this.inForce, candidate.inForce);
       await workers.prepare(candidate);
       await this.#swap(candidate, differences);

@@ -34,7 +34,7 @@ export class WorkerProcess {
       listen: (order, handle) => this.#listen(order, handle),
       unlisten: (socket) => this.#unlisten(socket),
       prepare: async (bundle) => {
-        await worker().prepare({ inForce: unbundle(bundle, this.#process.env) });
+        await worker().prepare({ inForce: await unbundle(bundle, this.#process.env) });
       },
       swap: () => worker().swap(),
       discard: () => worker().discard(),
@@ -52,7 +52,7 @@ export class WorkerProcess {
   }
 
   async #open({ number, count, bundle, own, leaving }: Order): Promise<void> {
-    const inForce = unbundle(bundle, this.#process.env);
+    const inForce = await unbundle(bundle, this.#process.env);
     this.#worker = await Worker.open(inForce, {
       log: this.#log,
       peers: this.#peers(count),
