@@ -10,6 +10,7 @@ import { WorkerMetrics } from './metrics/worker.ts';
 import { Ongoing } from './ongoing.ts';
 import { OpenTunnels } from './open-tunnels.ts';
 import { startTelemetry } from './telemetry.ts';
+import { nativeRelay } from './upstream/native-relay.ts';
 import { HttpPool } from './upstream/pool.ts';
 import { auditDir, type Peers } from './workers.ts';
 
@@ -67,6 +68,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
   const resolver = createResolver({ servers: resolvers, meter: metrics.dns });
   const pool = new HttpPool(POOL_LIMITS);
   metrics.watch({ resolver, pool, writer });
+  metrics.waysOut.nativeTunnel('relay' in nativeRelay());
   const bound: BoundAddress[] = [];
   const own = createOwnAddresses({ listeners: () => bound });
   return {

@@ -44,9 +44,11 @@ export function installLocked(folder: string): string {
  */
 export function lockRuntime(extracted: string, folder: string): string {
   mkdirSync(folder);
-  const { devDependencies, workspaces, scripts, ...manifest } = JSON.parse(
+  const { devDependencies, workspaces, scripts, ...rest } = JSON.parse(
     readFileSync(join(extracted, 'package.json'), 'utf8'),
-  ) as Record<string, unknown>;
+  ) as Record<string, unknown> & { readonly scripts: { readonly install: string } };
+  // The native part is built where it is installed: what is packed holds no machine code.
+  const manifest = { ...rest, scripts: { install: scripts.install } };
   writeFileSync(join(folder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
   copyFileSync(join(extracted, 'package-lock.json'), join(folder, LOCK));
   run(folder, ['npm', 'install', '--package-lock-only', '--ignore-scripts', '--offline']);

@@ -9,6 +9,8 @@ export interface GatewayStatus {
   readonly policy: string;
   readonly policyLoadedAt: string;
   readonly startedAt: string;
+  /** Whether the native part passes the bytes of tunnels; else JavaScript does. */
+  readonly nativeTunnel: boolean;
   readonly workers: readonly WorkerState[];
   /** What each listener is bound to. */
   readonly listeners: Readonly<Record<string, readonly string[]>>;

@@ -40,6 +40,7 @@ function statusText(status: GatewayStatus, now: number, colors: Colors): string 
     ['record', checkpointedAt === null ? 'no checkpoint' : `checkpoint ${since(checkpointedAt)}`],
     ...Object.entries(listeners).map(([name, binds]) => [name, binds.join(', ')]),
     ['admin', admin],
+    ['tunnels', status.nativeTunnel ? 'native' : 'in JavaScript: the native part is not there'],
     ...workers.map((worker) => [
       `worker ${worker.number}`,
       `${shown(worker.state, colors)}  pid ${worker.pid ?? '-'}, since ${since(worker.startedAt)}, ` +

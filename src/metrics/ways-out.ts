@@ -26,11 +26,20 @@ export class WayOutMetrics {
   readonly #exits = new BoundedLabel(MOST_EXITS);
   #tunnels = 0;
   #pool = () => NO_POOL;
+  #hasNativeTunnel = false;
 
   get series() {
     const pool = () => this.#pool();
     return [
       this.#dials,
+      gauge(
+        {
+          name: 'sekisho_native_tunnel',
+          help: '1 where the native part passes the bytes of tunnels, 0 where JavaScript does.',
+        },
+        () => (this.#hasNativeTunnel ? 1 : 0),
+        'max',
+      ),
       gauge(
         { name: 'sekisho_open_tunnels', help: 'Tunnels that are passing bytes.' },
         () => this.#tunnels,
@@ -79,6 +88,10 @@ export class WayOutMetrics {
     const outcomes = this.#outcomes.get(exit) ?? new Map<string, Spread>();
     this.#outcomes.set(exit, outcomes.set(outcome, spread));
     return spread;
+  }
+
+  nativeTunnel(isThere: boolean): void {
+    this.#hasNativeTunnel = isThere;
   }
 
   watchPool(stats: () => PoolStats): void {

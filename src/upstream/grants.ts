@@ -108,9 +108,10 @@ export class UpstreamGrant implements Grant<Channel> {
     let closed = () => {};
     meter.tunnels(1);
     try {
-      return await tunnel(client, upstream.stream, early, idleMs, (breakOff) => {
+      const onOpen = (breakOff: () => void) => {
         closed = this.#permission.opened(upstream.address, breakOff);
-      });
+      };
+      return await tunnel(client, upstream.stream, early, { idleMs, onOpen });
     } finally {
       meter.tunnels(-1);
       closed();

@@ -90,6 +90,8 @@ export class ForwardProxyListener {
     for (const channel of this.#drain.waiting) channel.abandon();
     const timer = setTimeout(() => this.#connections.destroyAll(), limitMs);
     await Promise.all(closed);
+    // Tunnels that were handed over are none of a server's connections any more.
+    await this.#connections.emptied();
     clearTimeout(timer);
   }
 

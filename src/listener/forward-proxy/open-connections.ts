@@ -3,6 +3,7 @@ import type { ListenerConfig } from '../../config/config.ts';
 import { clientKey } from '../../core/client-key.ts';
 import type { Ip } from '../../core/ip.ts';
 import type { Places } from '../../core/places.ts';
+import { destroyConnection, onceEnded } from '../../stream/hand-over.ts';
 
 /** Connections beyond a limit that may be open to be told so; the rest is closed without a word. */
 const SET_APART = 64;
@@ -16,12 +17,13 @@ export interface OpenConnectionsOptions {
   readonly onCount: (open: number) => void;
 }
 
-/** The open connections of a listener, held against its limits. Each is forgotten once it is closed. */
+/** The open connections of a listener, held against its limits. Each is forgotten at its end, handed over or not. */
 export class OpenConnections {
   readonly #options: OpenConnectionsOptions;
   /** With the keys of the places that each has. */
   readonly #open = new Map<Socket, string[]>();
   readonly #apart = new Set<Socket>();
+  #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor(options: OpenConnectionsOptions) {
     this.#options = options;
@@ -31,7 +33,7 @@ export class OpenConnections {
   add(socket: Socket): boolean | Promise<boolean> {
     this.#open.set(socket, []);
     this.#options.onCount(this.#open.size);
-    socket.once('close', () => this.#remove(socket));
+    onceEnded(socket, () => this.#remove(socket));
     return this.#take(socket, ALL, this.#options.limits().connections);
   }
 
@@ -50,8 +52,15 @@ export class OpenConnections {
     return true;
   }
 
+  /** Resolves once none is open that counts. */
+  emptied(): Promise<void> {
+    if (this.#open.size === 0) return Promise.resolve();
+    this.#emptied ??= Promise.withResolvers();
+    return this.#emptied.promise;
+  }
+
   destroyAll(): void {
-    for (const socket of [...this.#open.keys(), ...this.#apart]) socket.destroy();
+    for (const socket of [...this.#open.keys(), ...this.#apart]) destroyConnection(socket);
   }
 
   #take(socket: Socket, key: string, limit: number): boolean | Promise<boolean> {
@@ -74,5 +83,6 @@ export class OpenConnections {
     this.#open.delete(socket);
     for (const key of keys) this.#options.places.leave(key);
     this.#options.onCount(this.#open.size);
+    if (this.#open.size === 0) this.#emptied?.resolve();
   }
 }

@@ -1,0 +1,16 @@
+import type { Socket } from 'node:net';
+
+/** The two connections of a tunnel, with what was read of them and is owed to the other one. */
+export interface Ends {
+  readonly client: Socket;
+  readonly upstream: Socket;
+  readonly earlyUp: readonly Buffer[];
+  readonly earlyDown: readonly Buffer[];
+}
+
+export interface TunnelTerms {
+  /** How long nothing may move in either direction. */
+  readonly idleMs: number;
+  /** Is given a way to break the tunnel off. */
+  readonly onOpen: (breakOff: () => void) => void;
+}
