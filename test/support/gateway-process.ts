@@ -13,6 +13,7 @@ import { ROOT } from './sources.ts';
 export interface StatusReport {
   readonly state: string;
   readonly policy: string;
+  readonly nativeTunnel: boolean;
   readonly workers: readonly WorkerState[];
 }
 
