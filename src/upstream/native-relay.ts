@@ -25,8 +25,21 @@ export interface NativeEnd {
   readonly bytesDown: number;
 }
 
-/** The thread that passes the bytes of tunnels. Its descriptors are copies: what it is given stays the caller's. */
-export class NativeRelay {
+/** Passes the bytes of tunnels. Its descriptors are copies: what it is given stays the caller's. */
+export interface NativeRelay {
+  /** @returns the tunnel's id; undefined where there is no room for one more: descriptors, memory */
+  attach(
+    fds: { readonly client: number; readonly upstream: number },
+    early: { readonly up: Buffer; readonly down: Buffer },
+    idleMs: number,
+    ended: (end: NativeEnd) => void,
+  ): number | undefined;
+  /** One that has ended already stays as it ended. */
+  breakOff(id: number): void;
+}
+
+/** The thread of `native/tunnel.c`. */
+class RelayThread implements NativeRelay {
   readonly #addon: Addon;
   readonly #ended = new Map<number, (end: NativeEnd) => void>();
   #isStarted = false;
@@ -35,10 +48,9 @@ export class NativeRelay {
     this.#addon = addon;
   }
 
-  /** @returns the tunnel's id; undefined where there is no room for one more: descriptors, memory, threads */
   attach(
-    fds: { readonly client: number; readonly upstream: number },
-    early: { readonly up: Buffer; readonly down: Buffer },
+    fds: Parameters<NativeRelay['attach']>[0],
+    early: Parameters<NativeRelay['attach']>[1],
     idleMs: number,
     ended: (end: NativeEnd) => void,
   ): number | undefined {
@@ -49,7 +61,6 @@ export class NativeRelay {
     return id;
   }
 
-  /** One that has ended already stays as it ended. */
   breakOff(id: number): void {
     this.#addon.breakOff(id);
   }
@@ -81,7 +92,7 @@ function load(): Availability {
   try {
     // Beside `src` as beside `dist`.
     const addon = createRequire(import.meta.url)('../../native/tunnel.node') as Addon;
-    return { relay: new NativeRelay(addon) };
+    return { relay: new RelayThread(addon) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'MODULE_NOT_FOUND') return { obstacle: 'it was not built at install' };

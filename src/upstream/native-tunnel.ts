@@ -3,12 +3,13 @@ import { TLSSocket } from 'node:tls';
 import type { TunnelEnd } from '../core/conversation.ts';
 import type { Trouble } from '../core/reasons.ts';
 import { handOver } from '../stream/hand-over.ts';
-import { type NativeEnd, type NativeRelay, nativeRelay } from './native-relay.ts';
+import type { NativeEnd, NativeRelay } from './native-relay.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
 
 /** What Node has behind a socket of TCP. It is not documented: a tunnel that misses anything of it is piped. */
 interface Handle {
   readonly fd: number;
+  readStart(): number;
   readStop(): number;
 }
 
@@ -27,26 +28,28 @@ const TROUBLES: Readonly<Record<NativeEnd['how'], Trouble | null>> = {
  *
  * @returns undefined where it cannot be handed over; then nothing has changed
  */
-export function nativeTunnel(ends: Ends, terms: TunnelTerms): Promise<TunnelEnd> | undefined {
-  const available = nativeRelay();
-  if (!('relay' in available)) return undefined;
+export function nativeTunnel(
+  relay: NativeRelay,
+  ends: Ends,
+  terms: TunnelTerms,
+): Promise<TunnelEnd> | undefined {
   const { client, upstream } = ends;
   const [near, far] = [handleOf(client), handleOf(upstream)];
   if (near === undefined || far === undefined) return undefined;
   const [moreUp, moreDown] = [readRest(client, near), readRest(upstream, far)];
   const { promise, resolve } = Promise.withResolvers<NativeEnd>();
-  const id = available.relay.attach(
+  const id = relay.attach(
     { client: near.fd, upstream: far.fd },
     { up: joined(ends.earlyUp, moreUp), down: joined(ends.earlyDown, moreDown) },
     terms.idleMs,
     resolve,
   );
   if (id === undefined) {
-    if (moreUp !== null) client.unshift(moreUp);
-    if (moreDown !== null) upstream.unshift(moreDown);
+    putBack(client, near, moreUp);
+    putBack(upstream, far, moreDown);
     return undefined;
   }
-  return follow(available.relay, id, promise, ends, terms);
+  return follow(relay, id, promise, ends, terms);
 }
 
 async function follow(
@@ -76,7 +79,10 @@ function handleOf(socket: Socket): Handle | undefined {
   if (socket instanceof TLSSocket || socket.destroyed) return undefined;
   if (socket.writableLength > 0 || socket.writableEnded) return undefined;
   const { _handle: handle } = socket as unknown as { readonly _handle?: Partial<Handle> | null };
-  const isWhole = typeof handle?.readStop === 'function' && (handle.fd ?? -1) >= 0;
+  const isWhole =
+    typeof handle?.readStop === 'function' &&
+    typeof handle.readStart === 'function' &&
+    (handle.fd ?? -1) >= 0;
   return isWhole ? (handle as Handle) : undefined;
 }
 
@@ -85,6 +91,12 @@ function readRest(socket: Socket, handle: Handle): Buffer | null {
   const rest = socket.read() as Buffer | null;
   handle.readStop();
   return rest;
+}
+
+function putBack(socket: Socket, handle: Handle, rest: Buffer | null): void {
+  if (rest !== null) socket.unshift(rest);
+  // The stream does not know that reading was stopped, and so would not start it again.
+  handle.readStart();
 }
 
 function joined(early: readonly Buffer[], more: Buffer | null): Buffer {

@@ -20,7 +20,8 @@ const WAYS = {
   native: {
     skip: noNative,
     run(ends: Ends, terms: TunnelTerms): Promise<TunnelEnd> {
-      const tunnel = nativeTunnel(ends, terms);
+      assert.ok('relay' in availability);
+      const tunnel = nativeTunnel(availability.relay, ends, terms);
       assert.ok(tunnel !== undefined, 'it was not handed over');
       return tunnel;
     },
@@ -216,6 +217,19 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
   });
 }
 
+test('what cannot be handed over is piped, with all that was read already', async () => {
+  const full = { attach: () => undefined, breakOff: () => assert.fail() };
+  const scene = await open((ends, terms) => {
+    assert.equal(nativeTunnel(full, ends, terms), undefined);
+    return pipedTunnel(ends, terms);
+  });
+  scene.client.end('up');
+  scene.upstream.end('down');
+  assert.equal(await textOf(scene.upstream), 'up');
+  assert.equal(await textOf(scene.client), 'down');
+  assert.deepEqual(await scene.ended, { error: null, bytesUp: 2, bytesDown: 4 });
+});
+
 /** Whether a socket takes more before nothing has moved for a while. */
 function drains(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
@@ -236,7 +250,8 @@ async function stress(
   random: Random,
 ): Promise<void> {
   const fate = random.of(FATES);
-  const isWhole = fate === 'in order' || fate === 'idle-timeout';
+  // On a busy machine it may be idle before all was said.
+  const isCut = fate !== 'in order' && fate !== 'idle-timeout';
   const scene = await open(run, { idleMs: fate === 'idle-timeout' ? 300 : NEVER_MS });
   const [up, down] = [Talk.of(random), Talk.of(random)];
   const closes = fate === 'in order';
@@ -246,7 +261,7 @@ async function stress(
     down.say(scene.upstream, closes),
     down.hear(scene.client),
   ];
-  if (!isWhole) {
+  if (isCut) {
     await up.heard(random.below(up.size + 1));
     if (fate === 'client-reset') scene.client.resetAndDestroy();
     else if (fate === 'upstream-reset') scene.upstream.resetAndDestroy();
@@ -261,7 +276,7 @@ async function stress(
   ] as const) {
     assert.equal(talk.wrong, undefined, fate);
     assert.ok(talk.received <= bytes && bytes <= talk.size, fate);
-    if (isWhole) assert.deepEqual([talk.received, bytes], [talk.size, talk.size], fate);
+    if (fate === 'in order') assert.deepEqual([talk.received, bytes], [talk.size, talk.size], fate);
   }
   scene.client.destroy();
   scene.upstream.destroy();

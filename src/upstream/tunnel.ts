@@ -1,5 +1,6 @@
 import type { TunnelEnd } from '../core/conversation.ts';
 import type { Channel } from '../stream/channel.ts';
+import { nativeRelay } from './native-relay.ts';
 import { nativeTunnel } from './native-tunnel.ts';
 import { pipedTunnel } from './piped-tunnel.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
@@ -26,7 +27,9 @@ export function tunnel(
     earlyUp: bytesOf(early, near.early),
     earlyDown: bytesOf(far.early),
   };
-  return nativeTunnel(ends, terms) ?? pipedTunnel(ends, terms);
+  const native = nativeRelay();
+  const handedOver = 'relay' in native ? nativeTunnel(native.relay, ends, terms) : undefined;
+  return handedOver ?? pipedTunnel(ends, terms);
 }
 
 function bytesOf(...chunks: readonly (Buffer | undefined)[]): Buffer[] {
