@@ -1,6 +1,6 @@
 /** What the benchmark runs, made anew in a folder that git ignores: the gateway as it is published, and the load generator. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -22,6 +22,10 @@ export function build(): void {
   execFileSync(compiler, ['-p', 'tsconfig.build.json', '--outDir', outDir], { cwd: ROOT });
   for (const file of ['package.json', join('bin', 'sekisho.js')]) {
     copyFileSync(join(ROOT, file), join(BUILD, file));
+  }
+  // What is compiled at install stands beside `dist`.
+  if (existsSync(join(ROOT, 'native')) && !existsSync(join(BUILD, 'native'))) {
+    symlinkSync(join(ROOT, 'native'), join(BUILD, 'native'));
   }
 }
 

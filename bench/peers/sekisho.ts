@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -21,9 +22,14 @@ export function sekisho(workers: number, name = 'sekisho'): Peer {
   return {
     name,
     present: () => true,
-    version: () => JSON.parse(readFileSync('package.json', 'utf8')).version,
+    version: () => git('describe', '--always', '--dirty'),
     start: (site) => start(site, workers),
   };
+}
+
+/** Of the checkout: a version lasts longer than a measurement holds. */
+function git(...args: readonly string[]): string {
+  return execFileSync('git', args, { encoding: 'utf8' }).trim();
 }
 
 async function start(site: Site, workers: number) {

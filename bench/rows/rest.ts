@@ -3,7 +3,7 @@ import { loadHttp } from '../load.ts';
 import { memoryOf } from '../process-tree.ts';
 import type { Row } from './row.ts';
 
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 
 export const rest: Row = {
   name: 'rest',
@@ -22,7 +22,7 @@ export const rest: Row = {
     },
   ],
   notes: ['Resident memory: pages that processes share are counted in each.'],
-  mostRounds: 3,
+  mostRounds: 2,
   contestants: (course) =>
     [course.ours, ...course.peers]
       .filter(({ name }) => name !== 'direct')
