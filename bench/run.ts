@@ -16,7 +16,7 @@ import { table } from './table.ts';
 
 const ROUNDS = 5;
 /** In seconds, for each contestant and round. */
-const FULL = { seconds: 1.5, warmUp: 4 };
+const FULL = { seconds: 1, warmUp: 4 };
 const QUICK = { seconds: 0.5, warmUp: 0.5 };
 
 const { values, positionals } = parseArgs({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Connection } from '../core/conversation.ts';
 import { Ip } from '../core/ip.ts';
 import { Channel } from '../stream/channel.ts';
@@ -27,6 +28,7 @@ test('connections that nobody asks for are closed, each at its time', async () =
   const [first, second] = [await reached(), await reached()];
   const closed = [first, second].map(({ stream }) => once(stream.socket, 'close'));
   pool.put('a', first);
+  await wait(LIMITS.idleMs / 2);
   pool.put('b', second);
   await Promise.all(closed);
   assert.equal(pool.size, 0);
