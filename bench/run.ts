@@ -15,9 +15,9 @@ import { ROWS } from './rows/rows.ts';
 import { table } from './table.ts';
 
 const ROUNDS = 5;
-/** In seconds, for each contestant and round. */
-const FULL = { seconds: 1, warmUp: 4 };
-const QUICK = { seconds: 0.5, warmUp: 0.5 };
+/** For each contestant. */
+const FULL = { seconds: 1, warmUp: { units: 20_000, leastSeconds: 4, mostSeconds: 20 } };
+const QUICK = { seconds: 0.5, warmUp: { units: 1, leastSeconds: 0.5, mostSeconds: 0.5 } };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

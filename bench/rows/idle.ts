@@ -56,7 +56,8 @@ async function round(peer: Peer, course: Course): Promise<Figures> {
   try {
     const { pid, tunnel } = running;
     if (pid === undefined) throw new TypeError(`${peer.name} has no tunnels`);
-    await loadConnect({ ...tunnel, payload: PAYLOAD, connections: 32, seconds: course.warmUp });
+    const { leastSeconds: seconds } = course.warmUp;
+    await loadConnect({ ...tunnel, payload: PAYLOAD, connections: 32, seconds });
     await wait(SETTLE_MS);
     const before = memoryOf(pid);
     const held = await holdIdle({ ...tunnel, payload: PAYLOAD, connections: tunnels });

@@ -3,6 +3,7 @@ import { direct } from '../peers/direct.ts';
 import type { Peer } from '../peers/peer.ts';
 import { cpuSeconds } from '../process-tree.ts';
 import type { Contestant, Course, Row } from './row.ts';
+import { warmUp } from './warm-up.ts';
 
 const CONNECTIONS = 16;
 
@@ -37,8 +38,8 @@ function contestant(peer: Peer, course: Course): Contestant {
       const site = course.site();
       const [running, floor] = [await peer.start(site), await direct.start(site)];
       const full = { ...running.http, connections: CONNECTIONS, seconds };
-      await loadHttp({ ...full, seconds: course.warmUp });
-      const most = await loadHttp({ ...full, seconds: course.warmUp });
+      await warmUp(course.warmUp, (slice) => loadHttp({ ...full, seconds: slice }));
+      const most = await loadHttp(full);
       const rate = Math.floor(most.units / most.seconds / 2);
       return {
         async round() {

@@ -1,4 +1,5 @@
 import type { Peer, Site } from '../peers/peer.ts';
+import type { WarmUp } from './warm-up.ts';
 
 /** What one round of one contestant gave, by the key of the column. */
 export type Figures = Readonly<Record<string, number>>;
@@ -51,8 +52,8 @@ export interface Course {
   readonly peers: readonly Peer[];
   /** How long a contestant is measured in one round. */
   readonly seconds: number;
-  /** How long it is made to work before, so that what is compiled at run time is. */
-  readonly warmUp: number;
+  /** What it is made to do before. */
+  readonly warmUp: WarmUp;
   site(choice?: Partial<Pick<Site, 'rules' | 'checked'>>): Site;
   /** User and system time of the two upstreams so far, in seconds. */
   upstreamCpu(): number;

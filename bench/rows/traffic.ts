@@ -2,6 +2,7 @@ import type { Load } from '../load.ts';
 import type { Peer, RunningPeer, Site } from '../peers/peer.ts';
 import { cpuSeconds } from '../process-tree.ts';
 import type { Column, Contestant, Course, Figures } from './row.ts';
+import { warmUp } from './warm-up.ts';
 
 /** The columns of every row that sends load through a proxy. */
 export function trafficColumns(unit: string, perSecond: string): Column[] {
@@ -27,14 +28,14 @@ export interface TrafficOptions {
   load(running: RunningPeer, seconds: number): Promise<Load>;
 }
 
-/** Each peer, started once for all rounds and warmed up by a shorter one. */
+/** Each peer, started once for all rounds and warmed up. */
 export function traffic(options: TrafficOptions): Contestant[] {
   const { course, peers, site, load } = options;
   return peers.map((peer) => ({
     name: peer.name,
     async enter() {
       const running = await peer.start(course.site(site));
-      await load(running, course.warmUp);
+      await warmUp(course.warmUp, (seconds) => load(running, seconds));
       return { round: () => measure(running, options), leave: () => running.stop() };
     },
   }));
