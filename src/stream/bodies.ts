@@ -35,9 +35,9 @@ export async function pumpBody(
 }
 
 function writeChunk(to: Channel, payload: Buffer): void {
-  to.socket.cork();
-  to.write(chunkHead(payload.length));
-  to.write(payload);
-  to.write(CHUNK_END);
-  to.socket.uncork();
+  to.together(() => {
+    to.write(chunkHead(payload.length));
+    to.write(payload);
+    to.write(CHUNK_END);
+  });
 }

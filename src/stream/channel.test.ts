@@ -185,3 +185,31 @@ test('a fast sender is read once before all others have their turn', async () =>
   }
   assert.ok(most <= 2, `${most} pieces in one turn`);
 });
+
+test('a limit that is lifted holds again from when it is set, though nothing moved meanwhile', async () => {
+  const { channel } = await pair(20);
+  const passed = once(channel.socket, 'timeout');
+  channel.limitIdle(0);
+  await passed;
+  assert.equal(channel.lost, false);
+  channel.limitIdle(20);
+  await assert.rejects(bytes(channel, 1), (error: ChannelLost) => error.code === 'idle');
+});
+
+test('what is written together arrives in order, also within one another', async () => {
+  const { channel, peer } = await pair();
+  channel.together(() => {
+    channel.write(Buffer.from('a'));
+    channel.together(() => channel.write(Buffer.from('b')));
+    channel.write(Buffer.from('c'));
+  });
+  channel.write(Buffer.from('d'));
+  channel.end();
+  let received = '';
+  peer.on('data', (chunk) => {
+    received += chunk;
+  });
+  await once(peer, 'end');
+  assert.equal(received, 'abcd');
+  peer.destroy();
+});

@@ -37,6 +37,12 @@ export class Channel {
   #onLost: (() => void) | undefined;
   #draining: PromiseWithResolvers<void> | undefined;
   #released = false;
+  /** Whether something else limits how long nothing may move. */
+  #patient = false;
+  /** Whether the timer ran out meanwhile. */
+  #overdue = false;
+  /** What waits to be written as one piece. */
+  #together: Buffer[] | undefined;
 
   /** @param idleMs how long nothing may move in either direction before the connection is given up */
   constructor(socket: Socket, idleMs: number) {
@@ -97,12 +103,32 @@ export class Channel {
   }
 
   write(bytes: Buffer): void {
-    this.socket.write(bytes);
+    if (this.#together === undefined) this.socket.write(bytes);
+    else this.#together.push(bytes);
+  }
+
+  /** What is written while `work` runs goes out as one piece: each by itself is a system call and a packet. */
+  together<T>(work: () => T): T {
+    if (this.#together !== undefined) return work();
+    const pieces: Buffer[] = [];
+    this.#together = pieces;
+    try {
+      return work();
+    } finally {
+      this.#together = undefined;
+      const [only] = pieces;
+      if (only !== undefined) this.socket.write(pieces.length === 1 ? only : Buffer.concat(pieces));
+    }
   }
 
   /** How long nothing may move from now on; 0: for ever, while something else limits the time. */
   limitIdle(idleMs: number): void {
-    if (!this.#released) this.socket.setTimeout(idleMs);
+    if (this.#released) return;
+    this.#patient = idleMs === 0;
+    // Whatever moves starts the socket's timer anew; to set another for every request costs more than to parse it.
+    if (this.#patient || (idleMs === this.socket.timeout && !this.#overdue)) return;
+    this.#overdue = false;
+    this.socket.setTimeout(idleMs);
   }
 
   /**
@@ -201,6 +227,8 @@ export class Channel {
     this.#lose(new ChannelLost('reset', { cause: error }));
   readonly #onClose = (): void => this.#lose(new ChannelLost('reset'));
   readonly #onTimeout = (): void => {
+    this.#overdue = this.#patient;
+    if (this.#patient) return;
     this.#lose(new ChannelLost('idle'));
     this.socket.destroy();
   };

@@ -4,7 +4,8 @@ import type { Channel } from '../stream/channel.ts';
 
 interface Kept {
   readonly connection: Connection<Channel>;
-  readonly expires: NodeJS.Timeout;
+  /** Milliseconds of this process's clock. */
+  readonly expires: number;
 }
 
 export interface PoolLimits {
@@ -23,6 +24,7 @@ export class HttpPool {
   readonly #kept = new Map<string, Kept[]>();
   readonly #limits: PoolLimits;
   #total = 0;
+  #sweep: NodeJS.Timeout | undefined;
   readonly #counts = { reused: 0, missed: 0, discarded: 0 };
 
   constructor(limits: PoolLimits) {
@@ -69,11 +71,31 @@ export class HttpPool {
     // Bytes that arrive now answer no request: whoever sent them must not reach the next one.
     stream.take(() => true as const).then(drop, drop);
     this.#kept.set(key, kept);
-    kept.push({ connection, expires: setTimeout(drop, this.#limits.idleMs).unref() });
+    kept.push({ connection, expires: performance.now() + this.#limits.idleMs });
     this.#total++;
+    this.#sweep ??= setTimeout(this.#dropExpired, this.#limits.idleMs).unref();
   }
 
+  /** One timer for all: to set one for every request costs more than the rest of the pool. */
+  readonly #dropExpired = (): void => {
+    this.#sweep = undefined;
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [key, kept] of this.#kept) {
+      // In the order in which they were put: the first one expires first.
+      for (let first = kept[0]; first !== undefined; first = kept[0]) {
+        if (first.expires > now) {
+          next = Math.min(next, first.expires);
+          break;
+        }
+        this.#drop(key, first.connection);
+      }
+    }
+    if (this.#total > 0) this.#sweep = setTimeout(this.#dropExpired, Math.ceil(next - now)).unref();
+  };
+
   close(): void {
+    clearTimeout(this.#sweep);
     for (const kept of this.#kept.values())
       for (const { connection } of kept) connection.stream.destroy();
   }
@@ -89,7 +111,6 @@ export class HttpPool {
 
   #forget(key: string, kept: Kept[], i: number): void {
     const [entry] = kept.splice(i, 1) as [Kept];
-    clearTimeout(entry.expires);
     this.#total--;
     if (kept.length === 0) this.#kept.delete(key);
     entry.connection.stream.abandon();

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** The system's own Python, which has the Debian modules; one that comes first on the PATH may not. */
@@ -33,6 +33,10 @@ export const PROGRAMS = {
     present: () => onPath('haproxy'),
   },
   'squid-openssl': { serves: 'a parent proxy', present: () => onPath('squid') },
+  'build-essential': {
+    serves: 'a compiler for the load generator of the benchmark',
+    present: () => onPath('cc') && existsSync('/usr/include/stdio.h'),
+  },
   iproute2: { serves: 'network namespaces, for exits', present: () => onPath('ip') },
   calamaris: {
     serves: "a reader of logs in Squid's native format",
@@ -69,7 +73,7 @@ export function needs(...programs: readonly Program[]): false | string {
   return reason;
 }
 
-function onPath(program: string): boolean {
+export function onPath(program: string): boolean {
   const folders = (process.env.PATH ?? '').split(delimiter);
   return folders.some((folder) => runnable(join(folder, program)));
 }

@@ -185,21 +185,24 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     const onward: Framing =
       framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
     this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head) && !this.proxy.leaving();
-    this.channel.write(responseHead(response, onward, this.#connectionField(), this.proxy.via));
+    const head = responseHead(response, onward, this.#connectionField(), this.proxy.via);
     this.status = response.status;
     this.#endsByClose = onward.kind === 'close';
     this.#body.answered();
-    await pumpBody(
-      upstream.stream,
-      new BodyReader(framing),
-      this.channel,
-      onward.kind === 'chunked',
-      (bytes) => {
-        this.#bytesDown += bytes;
-      },
-    );
+    // Of most responses all is there already.
+    await this.channel.together(() => {
+      this.channel.write(head);
+      return this.#passBody(upstream, framing, onward);
+    });
     await this.#settleConnections(upstream, response, framing);
     return this.#outcome(null);
+  }
+
+  #passBody(upstream: Connection<Channel>, framing: Framing, onward: Framing): Promise<void> {
+    const chunked = onward.kind === 'chunked';
+    return pumpBody(upstream.stream, new BodyReader(framing), this.channel, chunked, (bytes) => {
+      this.#bytesDown += bytes;
+    });
   }
 
   /** From here on the bytes are the two ends' own. */

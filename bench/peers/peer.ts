@@ -1,0 +1,57 @@
+/** What every peer is set up for: the same work, under the same conditions. */
+export interface Site {
+  /** A folder of its own, gone after the run. */
+  readonly dir: string;
+  /** Of nginx, which answers small pages. */
+  readonly httpPort: number;
+  /** Of what the tunnels lead to. */
+  readonly tunnelPort: number;
+  /** How many hosts the policy lets through. */
+  readonly rules: number;
+  /** Whether what comes through a tunnel has to begin with a ClientHello that names the host. */
+  readonly checked: boolean;
+}
+
+export interface Peer {
+  readonly name: string;
+  /** Whether its program is here. */
+  present(): boolean;
+  version(): string;
+  start(site: Site): Promise<RunningPeer>;
+}
+
+export interface RunningPeer {
+  /** The process whose tree is measured; undefined where nothing stands between. */
+  readonly pid: number | undefined;
+  readonly http: { readonly port: number; readonly request: string };
+  /** `head` is empty where a connection is a tunnel. */
+  readonly tunnel: { readonly port: number; readonly head: string };
+  /** Puts another policy in force. Resolves when that is under way. */
+  reload?(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const HOST = 'localhost';
+export const IDENTITY_HEADER = 'X-Bench-Identity';
+export const IDENTITY = 'c0ffee00-5eed-4bad-9dea-0123456789ab';
+
+/** What peers can read that recognise a header. */
+const RECOGNISED = `${IDENTITY_HEADER}: ${IDENTITY}\r\n`;
+
+/** The host that is asked for, among `count - 1` others. */
+export function hosts(count: number): string[] {
+  return [
+    ...Array.from({ length: count - 1 }, (_, i) => `api-${i}.service-${i % 100}.example.com`),
+    HOST,
+  ];
+}
+
+export function proxyRequest(httpPort: number, identity = RECOGNISED): string {
+  const authority = `${HOST}:${httpPort}`;
+  return `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\n${identity}\r\n`;
+}
+
+export function connectHead(tunnelPort: number, identity = RECOGNISED): string {
+  const authority = `${HOST}:${tunnelPort}`;
+  return `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${identity}\r\n`;
+}

@@ -1,0 +1,67 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { loadHttp } from '../load.ts';
+import type { Peer } from '../peers/peer.ts';
+import { cpuSeconds } from '../process-tree.ts';
+import type { Contestant, Course, Row } from './row.ts';
+
+const RULES = 10_000;
+const RATE = 1_000;
+const RELOADS = 3;
+const BETWEEN_MS = 1_000;
+
+export const reload: Row = {
+  name: 'reload',
+  title: `A policy of ${RULES} rules replaced ${RELOADS} times under ${RATE} requests/s`,
+  columns: [
+    { key: 'cpu', title: 'CPU ms/reload', digits: 0 },
+    { key: 'failed', title: 'failed', digits: 0 },
+    { key: 'pause', title: 'longest pause ms', digits: 1 },
+    { key: 'p99', title: 'p99 ms', digits: 2 },
+    { key: 'quiet', title: 'longest without, ms', digits: 1 },
+  ],
+  targets: [
+    { title: 'failed exchanges', atMost: 0, values: (series) => series('sekisho', 'failed') },
+    { title: 'longest pause, ms', atMost: 20, values: (series) => series('sekisho', 'pause') },
+  ],
+  notes: [
+    'The pause is the latency of the slowest request, counted from when it was due; beside it that of as long a time without a reload. Squid reads its list of hosts anew.',
+  ],
+  contestants: (course) =>
+    [course.ours, ...course.peers]
+      .filter(({ name }) => name === course.ours.name || name === 'squid')
+      .map((peer) => contestant(peer, course)),
+};
+
+function contestant(peer: Peer, course: Course): Contestant {
+  return {
+    name: peer.name,
+    async enter() {
+      const running = await peer.start(course.site({ rules: RULES }));
+      const pid = running.pid as number;
+      const seconds = ((RELOADS + 1) * BETWEEN_MS) / 1000;
+      const load = { ...running.http, connections: 32, rate: RATE, seconds };
+      await loadHttp({ ...load, seconds: 1 });
+      return {
+        async round() {
+          const begin = cpuSeconds(pid);
+          const quiet = await loadHttp(load);
+          const middle = cpuSeconds(pid);
+          const loading = loadHttp(load);
+          for (let n = 0; n < RELOADS; n++) {
+            await Promise.all([wait(BETWEEN_MS), running.reload?.()]);
+          }
+          const loaded = await loading;
+          const extra = cpuSeconds(pid) - middle - (middle - begin);
+          return {
+            cpu: (Math.max(0, extra) * 1000) / RELOADS,
+            failed: loaded.failed,
+            pause: loaded.max,
+            p99: loaded.p99,
+            quiet: quiet.max,
+          };
+        },
+        leave: () => running.stop(),
+      };
+    },
+  };
+}

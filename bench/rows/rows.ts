@@ -1,0 +1,24 @@
+import { bulkDown, bulkUp } from './bulk.ts';
+import { connectHello, connectRaw } from './connect.ts';
+import { decide } from './decide.ts';
+import { idle } from './idle.ts';
+import { latency } from './latency.ts';
+import { plainHttp } from './plain-http.ts';
+import { reload } from './reload.ts';
+import { rest } from './rest.ts';
+import type { Row } from './row.ts';
+import { workers } from './workers.ts';
+
+export const ROWS: readonly Row[] = [
+  plainHttp,
+  connectRaw,
+  connectHello,
+  bulkDown,
+  bulkUp,
+  idle,
+  latency,
+  decide,
+  workers,
+  reload,
+  rest,
+];
