@@ -17,7 +17,7 @@ export function tunnel(
   client: Channel,
   upstream: Channel,
   early: Buffer,
-  terms: TunnelTerms,
+  { idleMs, onOpen }: TunnelTerms,
 ): Promise<TunnelEnd> {
   const near = client.release();
   const far = upstream.release();
@@ -27,9 +27,25 @@ export function tunnel(
     earlyUp: bytesOf(early, near.early),
     earlyDown: bytesOf(far.early),
   };
+  // Before a byte goes out: what is in force by now may no longer allow it.
+  let isBroken = false;
+  let breakOff = () => {
+    isBroken = true;
+  };
+  onOpen(() => breakOff());
+  const terms: TunnelTerms = {
+    idleMs,
+    onOpen: (way) => {
+      breakOff = way;
+      if (isBroken) way();
+    },
+  };
   const native = nativeRelay();
-  const handedOver = 'relay' in native ? nativeTunnel(native.relay, ends, terms) : undefined;
-  return handedOver ?? pipedTunnel(ends, terms);
+  if (!isBroken && 'relay' in native) {
+    const handedOver = nativeTunnel(native.relay, ends, terms);
+    if (handedOver !== undefined) return handedOver;
+  }
+  return pipedTunnel(ends, terms);
 }
 
 function bytesOf(...chunks: readonly (Buffer | undefined)[]): Buffer[] {
