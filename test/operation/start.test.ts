@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { run } from '../support/clients.ts';
+import { mountDisk } from '../support/disks.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
-import { STRICT } from '../support/programs.ts';
+import { freePort } from '../support/servers.ts';
 import { ROOT } from '../support/sources.ts';
 
 async function newDir(t: TestContext): Promise<string> {
@@ -61,40 +62,27 @@ audit: { checkpoint: { key: { file: gone.key } }, also: [{ squidLog: gone/access
 });
 
 test('a full disk has a sentence of its own at the start', async (t) => {
-  const dir = await newDir(t);
-  const disk = join(dir, 'disk');
-  await mkdir(disk);
-  const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
-  if (mounted.code !== 0) {
-    assert.ok(!STRICT, 'mounting a tmpfs takes root; with CI=true no test may be skipped');
-    return t.skip('mounting a tmpfs takes root');
-  }
-  try {
-    await writeFile(join(disk, 'full'), Buffer.alloc(56 * 1024));
-    const { code, stderr } = await start(
-      dir,
-      `
+  const disk = await mountDisk(t, 'small');
+  if (disk === undefined) return;
+  await writeFile(join(disk, 'full'), Buffer.alloc(1020 * 1024));
+  const { code, stderr } = await start(
+    await newDir(t),
+    `
 admin: { bind: "127.0.0.1:0" }
-gateway: { dataDir: disk }
+gateway: { dataDir: ${disk} }
 listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
 rules: []
 `,
-    );
-    assert.equal(code, 1);
-    assert.match(
-      stderr,
-      /the audit record cannot be written in \S+audit: ENOSPC.*; make room on its disk, or set gateway\.dataDir/,
-    );
-  } finally {
-    await run('umount', [disk]);
-  }
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the audit record cannot be written in \S+audit: ENOSPC.*; make room on its disk, or set gateway\.dataDir/,
+  );
 });
 
 test('`sekisho status` tells how the gateway is, for people and for programs', async (t) => {
-  const free = createServer().listen(0, '127.0.0.1');
-  await once(free, 'listening');
-  const { port } = free.address() as AddressInfo;
-  await new Promise((closed) => free.close(closed));
+  const port = await freePort();
   const gateway = await startGatewayProcess(
     t,
     `
