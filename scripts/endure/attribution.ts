@@ -55,20 +55,22 @@ function follows(failure: Failure, { pids, timeMs, replacedMs }: Kill, pid: numb
   return openedMs < replacedMs && failedMs < replacedMs + NOTICED_MS;
 }
 
-/** The process that last decided on something of each connection. */
+/** The process that decided on what failed or, where none did, on the last thing of its connection. */
 async function servers(
   failures: readonly Failure[],
   gateways: readonly GatewayProcess[],
 ): Promise<ReadonlyMap<Failure, number>> {
   const byPort = Map.groupBy(failures, ({ clientPort }) => clientPort);
-  const last = new Map<Failure, { readonly timeMs: number; readonly pid: number }>();
+  const last = new Map<Failure, { readonly rank: number; readonly pid: number }>();
   if (failures.length === 0) return new Map();
-  for await (const { clientPort, timeMs, pid } of decisions(gateways)) {
+  for await (const { marker, clientPort, timeMs, pid } of decisions(gateways)) {
     for (const failure of byPort.get(clientPort) ?? []) {
       const { openedMs, failedMs } = failure;
       // A port is given to one connection after the other, at times at once.
       if (timeMs < openedMs || timeMs > failedMs) continue;
-      if (timeMs >= (last.get(failure)?.timeMs ?? 0)) last.set(failure, { timeMs, pid });
+      // What speaks of the very request or tunnel is better than what speaks of its port.
+      const rank = marker === failure.marker ? Number.POSITIVE_INFINITY : timeMs;
+      if (rank >= (last.get(failure)?.rank ?? 0)) last.set(failure, { rank, pid });
     }
   }
   return new Map([...last].map(([failure, { pid }]) => [failure, pid]));
