@@ -9,8 +9,7 @@
  *
  * Invariants
  *
- *  1. Descriptors. attach() duplicates both; the copies belong to the tunnel, are known to nobody else and are closed once,
- *     by end_tunnel(). The originals stay the caller's. A pipe belongs either to the stock of the relay or to the one flow that
+ *  1. Descriptors. attach() takes both: from then on they belong to the tunnel and are closed once, by end_tunnel(). A pipe belongs either to the stock of the relay or to the one flow that
  *     has bytes in it.
  *  2. Threads. A tunnel is touched by one thread at a time: by JavaScript until it is in the inbox, by the relay until it is in
  *     the outbox, by JavaScript again until it is freed. Only inbox, outbox and `stopping` are shared: under `lock`.
@@ -24,9 +23,10 @@
  *  6. Lifetime. Events of one epoll_wait may speak of a tunnel that an earlier one of them ended: an ended tunnel stays in
  *     `ended` until all are seen, and `end_tunnel` is the only way there.
  */
+#include "addon.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <node_api.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -174,7 +174,7 @@ static void end_tunnel(struct relay *relay, struct tunnel *tunnel, enum end end)
   tunnel->end = end;
   drop_flow(relay, &tunnel->up);
   drop_flow(relay, &tunnel->down);
-  /* JavaScript may be about to close its originals: until then the kernel would go on telling of them. */
+  /* As long as a copy is open elsewhere, in a process that is about to be started, the kernel would go on telling of them. */
   (void)epoll_ctl(relay->epoll, EPOLL_CTL_DEL, tunnel->client.fd, NULL);
   (void)epoll_ctl(relay->epoll, EPOLL_CTL_DEL, tunnel->upstream.fd, NULL);
   close(tunnel->client.fd);
@@ -471,11 +471,6 @@ static void free_tunnels(struct tunnel *tunnel) {
   }
 }
 
-static napi_value throw_error(napi_env env, const char *what) {
-  napi_throw_error(env, NULL, what);
-  return NULL;
-}
-
 /* Called by the threadsafe function: hands what is in the outbox to `ended(id, end, bytesUp, bytesDown)`. */
 static void tell_ended(napi_env env, napi_value ended, void *context, void *data) {
   (void)data;
@@ -515,14 +510,17 @@ static void stop(void *argument) {
   (void)napi_release_threadsafe_function(relay->tell, napi_tsfn_release);
 }
 
-/* Last of all, when nobody can be told anything any more. */
-static void free_relay(napi_env env, void *data, void *hint) {
-  (void)env;
-  (void)hint;
-  struct relay *relay = data;
+void free_relay(struct relay *relay) {
+  if (relay == NULL) return;
   free_tunnels(relay->outbox);
   pthread_mutex_destroy(&relay->lock);
   free(relay);
+}
+
+static struct relay *relay_of(napi_env env) {
+  struct addon *addon = NULL;
+  napi_get_instance_data(env, (void **)&addon);
+  return addon == NULL ? NULL : addon->relay;
 }
 
 static bool start_thread(struct relay *relay) {
@@ -543,7 +541,9 @@ static napi_value js_start(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value ended, name;
   napi_get_cb_info(env, info, &count, &ended, NULL, NULL);
-  struct relay *relay = calloc(1, sizeof *relay);
+  struct addon *addon = NULL;
+  napi_get_instance_data(env, (void **)&addon);
+  struct relay *relay = addon == NULL ? NULL : calloc(1, sizeof *relay);
   if (relay == NULL) return throw_error(env, "there is no memory for the relay");
   pthread_mutex_init(&relay->lock, NULL);
   relay->sweep_at = NEVER;
@@ -559,7 +559,7 @@ static napi_value js_start(napi_env env, napi_callback_info info) {
     return throw_error(env, "the thread of the relay cannot be started");
   }
   napi_unref_threadsafe_function(env, relay->tell);
-  napi_set_instance_data(env, relay, free_relay, NULL);
+  addon->relay = relay;
   napi_add_env_cleanup_hook(env, stop, relay);
   return NULL;
 }
@@ -586,41 +586,30 @@ static void join_sides(struct tunnel *tunnel) {
   tunnel->end = OPEN;
 }
 
-/* @returns 0, or what is wrong */
-static int fill_tunnel(napi_env env, const napi_value arguments[5], struct tunnel *tunnel) {
-  int32_t client, upstream;
+static bool fill_tunnel(napi_env env, const napi_value arguments[5], struct tunnel *tunnel) {
   join_sides(tunnel);
-  if (napi_get_value_int32(env, arguments[0], &client) != napi_ok) return EINVAL;
-  if (napi_get_value_int32(env, arguments[1], &upstream) != napi_ok) return EINVAL;
-  if (napi_get_value_int64(env, arguments[4], &tunnel->idle_ms) != napi_ok) return EINVAL;
+  if (napi_get_value_int32(env, arguments[0], &tunnel->client.fd) != napi_ok) return false;
+  if (napi_get_value_int32(env, arguments[1], &tunnel->upstream.fd) != napi_ok) return false;
+  if (napi_get_value_int64(env, arguments[4], &tunnel->idle_ms) != napi_ok) return false;
   /* 0: for ever. */
   if (tunnel->idle_ms <= 0) tunnel->idle_ms = NEVER / 2;
-  if (!take_early(env, arguments[2], &tunnel->up) || !take_early(env, arguments[3], &tunnel->down)) return ENOMEM;
-  tunnel->client.fd = fcntl(client, F_DUPFD_CLOEXEC, 3);
-  if (tunnel->client.fd < 0) return errno;
-  tunnel->upstream.fd = fcntl(upstream, F_DUPFD_CLOEXEC, 3);
-  if (tunnel->upstream.fd >= 0) return 0;
-  int error = errno;
-  close(tunnel->client.fd);
-  return error;
+  return take_early(env, arguments[2], &tunnel->up) && take_early(env, arguments[3], &tunnel->down);
 }
 
 /*
- * attach(clientFd, upstreamFd, earlyUp, earlyDown, idleMs): both are connected, do not block, and are not read any more.
- * Early bytes are sent before all others. @returns the tunnel's id, or -errno: then nothing has happened
+ * attach(clientFd, upstreamFd, earlyUp, earlyDown, idleMs): both are connected, do not block, and belong to the tunnel from
+ * now on. Early bytes are sent before all others. @returns the tunnel's id. Throws where there is no memory: then they are
+ * the caller's still
  */
 static napi_value js_attach(napi_env env, napi_callback_info info) {
   size_t count = 5;
   napi_value arguments[5], result;
-  struct relay *relay = NULL;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  napi_get_instance_data(env, (void **)&relay);
+  struct relay *relay = relay_of(env);
   struct tunnel *tunnel = relay == NULL || count < 5 ? NULL : calloc(1, sizeof *tunnel);
-  int error = tunnel == NULL ? ENOMEM : fill_tunnel(env, arguments, tunnel);
-  if (error != 0) {
+  if (tunnel == NULL || !fill_tunnel(env, arguments, tunnel)) {
     free_tunnels(tunnel);
-    napi_create_int32(env, -error, &result);
-    return result;
+    return throw_error(env, "there is no memory for a tunnel");
   }
   double id = tunnel->id = ++relay->last_id;
   if (relay->attached++ == 0) napi_ref_threadsafe_function(env, relay->tell);
@@ -638,10 +627,9 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
 static napi_value js_break_off(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument;
-  struct relay *relay = NULL;
   double id = 0;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  napi_get_instance_data(env, (void **)&relay);
+  struct relay *relay = relay_of(env);
   if (relay == NULL || napi_get_value_double(env, argument, &id) != napi_ok) return throw_error(env, "no such tunnel");
   struct break_off *broken = malloc(sizeof *broken);
   if (broken == NULL) return throw_error(env, "there is no memory to break a tunnel off");
@@ -655,12 +643,11 @@ static napi_value js_break_off(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-NAPI_MODULE_INIT() {
+void define_tunnel(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
       {"start", NULL, js_start, NULL, NULL, NULL, napi_enumerable, NULL},
       {"attach", NULL, js_attach, NULL, NULL, NULL, napi_enumerable, NULL},
       {"breakOff", NULL, js_break_off, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
-  return exports;
 }

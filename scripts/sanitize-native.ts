@@ -4,7 +4,7 @@
  *     npm run sanitize:native -- address|thread
  *
  * In a copy of the sources, whose native part is built with it. Node itself is not instrumented: what is watched is
- * what `native/tunnel.c` does, and what it calls.
+ * what the files of `native` do, and what it calls.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -27,7 +27,7 @@ const SANITIZERS = {
 } as const;
 
 /** Near the top of a stack: further down it is what JavaScript called, or what called it. */
-const OURS = /^ +#[01] .*tunnel\.(?:c:|node\+)/m;
+const OURS = /^ +#[01] .*(?:(?:addon|sockets|tunnel)\.c:|tunnel\.node\+)/m;
 /** Reports of V8's own are long, and many. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
@@ -45,7 +45,7 @@ try {
 }
 
 function copySources(): void {
-  for (const name of ['src', 'package.json'])
+  for (const name of ['src', 'test', 'package.json'])
     cpSync(join(root, name), join(work, name), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(work, 'node_modules'));
   mkdirSync(join(work, 'native'));
@@ -63,7 +63,7 @@ function compile(): void {
     '-fPIC',
     '-shared',
   ];
-  const source = join(root, 'native', 'tunnel.c');
+  const sources = ['addon.c', 'sockets.c', 'tunnel.c'].map((name) => join(root, 'native', name));
   run('gcc', [
     ...options,
     '-pthread',
@@ -72,7 +72,7 @@ function compile(): void {
     ...flags,
     '-I',
     include,
-    source,
+    ...sources,
     '-o',
     addon,
   ]);
@@ -85,7 +85,9 @@ function test(): number {
     [
       '--test',
       '--test-isolation=none',
-      '--test-name-pattern=^native',
+      '--test-name-pattern=native',
+      'src/stream/channel.test.ts',
+      'src/tcp/native-tcp.test.ts',
       'src/upstream/tunnel.test.ts',
     ],
     {
@@ -98,7 +100,7 @@ function test(): number {
   const findings = stderr.split(/^=+$/m).filter((finding) => OURS.test(finding));
   process.stdout.write(stdout);
   process.stderr.write(findings.join(''));
-  process.stderr.write(`${name}: ${findings.length} findings in native/tunnel.c\n`);
+  process.stderr.write(`${name}: ${findings.length} findings in native\n`);
   return findings.length > 0 ? 1 : (status ?? 1);
 }
 

@@ -13,7 +13,7 @@ import { FileWatch } from './file-watch.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
 import { joinSnapshots, METRICS_CONTENT_TYPE } from './metrics/snapshot.ts';
 import { Reloads } from './reload.ts';
-import { nativeRelay } from './upstream/native-relay.ts';
+import { nativePart } from './tcp/addon.ts';
 import { VERSION } from './version.ts';
 import { auditDir, type PrimarySurroundings, type WorkerState, type Workers } from './workers.ts';
 
@@ -115,9 +115,9 @@ async function startParts(parts: Parts): Promise<Primary> {
   for (const [listener, binds] of listeners)
     log.info({ listener, addresses: binds.map(bindText) }, 'listening');
   parts.state = 'accepting';
-  const tunnels = nativeRelay();
-  if ('obstacle' in tunnels)
-    log.info({ why: tunnels.obstacle }, 'no native tunnel: bytes pass in JavaScript');
+  const native = nativePart();
+  if ('obstacle' in native)
+    log.info({ why: native.obstacle }, 'no native part: sockets and tunnels are Node’s own');
   log.info({ admin: bindText(admin.bind), policy: digest }, 'ready');
   if (reread !== undefined) running.push(watchFiles(reloads));
 
@@ -180,7 +180,7 @@ function adminParts(parts: Parts, readiness: Readiness, token: () => Secret): Ad
       policy: reloads.inForce.digest,
       policyLoadedAt: reloads.loadedAt.toISOString(),
       startedAt,
-      nativeTunnel: 'relay' in nativeRelay(),
+      nativeTunnel: 'addon' in nativePart(),
       workers: workers.states(),
       ...whereabouts(parts),
     }),

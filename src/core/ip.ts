@@ -58,6 +58,13 @@ export class Ip {
     return this.family === 6 ? `[${this.text}]` : this.text;
   }
 
+  /** 4 or 16 bytes in network order. */
+  get bytes(): Buffer {
+    const bytes = Buffer.allocUnsafe(4 * this.words.length);
+    for (const [i, word] of this.words.entries()) bytes.writeUInt32BE(word, 4 * i);
+    return bytes;
+  }
+
   equals(other: Ip): boolean {
     return this.text === other.text;
   }

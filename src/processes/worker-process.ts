@@ -1,5 +1,4 @@
 import type { SendHandle } from 'node:child_process';
-import type { Server } from 'node:net';
 import { unbundle } from '../candidate.ts';
 import type { Bind } from '../config/config.ts';
 import type { Listening } from '../listener/forward-proxy/listener.ts';
@@ -77,7 +76,7 @@ export class WorkerProcess {
     const listening = await this.#present().listener(listener).listen(bind, at);
     this.#listening.set(socket, listening);
     this.#present().shun([listening.bind]);
-    return new Handed<Bind>(listening.bind, handleOf(listening.server));
+    return new Handed<Bind>(listening.bind, listening.handle as SendHandle);
   }
 
   #unlisten(socket: string): void {
@@ -119,8 +118,3 @@ export class WorkerProcess {
 }
 
 const FIND_LIMIT_MS = 2_000;
-
-/** The socket under a server: sent as a server, it would be accepted from at the other end too. */
-function handleOf(server: Server): SendHandle {
-  return (server as unknown as { readonly _handle: SendHandle })._handle;
-}

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { SekishoError } from '../core/errors.ts';
+import type { TcpSocket } from '../tcp/tcp-socket.ts';
 import { pace } from './pace.ts';
 
 /** The connection broke, or was idle for too long, while somebody waited for bytes of it. */
@@ -29,7 +29,7 @@ interface Taker {
  * The owner of a channel always learns of its end: by the take that is waiting, or by `onLost`.
  */
 export class Channel {
-  readonly socket: Socket;
+  readonly socket: TcpSocket;
   #taker: Taker | undefined;
   #pending: Buffer | undefined;
   #ended = false;
@@ -45,7 +45,7 @@ export class Channel {
   #together: Buffer[] | undefined;
 
   /** @param idleMs how long nothing may move in either direction before the connection is given up */
-  constructor(socket: Socket, idleMs: number) {
+  constructor(socket: TcpSocket, idleMs: number) {
     this.socket = socket;
     socket.setTimeout(idleMs);
     socket.on('data', this.#onData);
@@ -154,7 +154,7 @@ export class Channel {
   }
 
   /** Takes the socket out of this channel's hands, with the bytes that nobody has taken. */
-  release(): { socket: Socket; early: Buffer | undefined } {
+  release(): { socket: TcpSocket; early: Buffer | undefined } {
     const { socket } = this;
     this.#released = true;
     socket.pause();

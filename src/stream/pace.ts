@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { TcpSocket } from '../tcp/tcp-socket.ts';
 
 /** A piece of this size says that more is waiting: it fills a TLS record, if not all that is read at once. */
 const LARGE = 16 * 1024;
@@ -9,7 +9,7 @@ const LARGE = 16 * 1024;
  *
  * @param resume reads on, where that is still wanted
  */
-export function pace(from: Socket, to: Socket, pieceBytes: number, resume: () => void): void {
+export function pace(from: TcpSocket, to: TcpSocket, pieceBytes: number, resume: () => void): void {
   const full = to.writableNeedDrain;
   if (!full && pieceBytes < LARGE) return;
   from.pause();

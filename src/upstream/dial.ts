@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
 import type { Ip } from '../core/ip.ts';
 import { UpstreamError } from '../core/refusal.ts';
+import { connectTcp } from '../tcp/connect.ts';
+import type { TcpSocket } from '../tcp/tcp-socket.ts';
 
 export interface DialOptions {
   /** The addresses to leave from: only destinations of their families can be reached. Absent: the system picks. */
@@ -13,7 +14,7 @@ export interface DialOptions {
 
 export interface Dialled {
   /** Connected, paused, without listeners; half-open when the peer ends. */
-  readonly socket: Socket;
+  readonly socket: TcpSocket;
   readonly address: Ip;
 }
 
@@ -44,7 +45,7 @@ class Race {
   readonly #options: DialOptions;
   readonly #resolve: (dialled: Dialled) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #running = new Map<Socket, Ip>();
+  readonly #running = new Map<TcpSocket, Ip>();
   readonly #failures: string[] = [];
   #stagger: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -74,15 +75,7 @@ class Race {
     if (address === undefined) return;
     const { from = [], attemptDelayMs = ATTEMPT_DELAY_MS } = this.#options;
     const source = sourceFor(address, from);
-    const socket = connect({
-      host: address.text,
-      port: this.#port,
-      ...(source && { localAddress: source.text }),
-      allowHalfOpen: true,
-      noDelay: true,
-    });
-    // Before it connects, or Node starts to read ahead of whoever will own the socket.
-    socket.pause();
+    const socket = connectTcp({ to: address, port: this.#port, from: source });
     this.#running.set(socket, address);
     const onConnect = () => {
       socket.off('error', onError);
@@ -98,13 +91,18 @@ class Race {
     this.#stagger = setTimeout(() => this.#attempt(), attemptDelayMs);
   }
 
-  #win(socket: Socket, address: Ip): void {
+  #win(socket: TcpSocket, address: Ip): void {
     this.#running.delete(socket);
     this.#stop();
     this.#resolve({ socket, address });
   }
 
-  #lose(socket: Socket, address: Ip, source: Ip | undefined, error: NodeJS.ErrnoException): void {
+  #lose(
+    socket: TcpSocket,
+    address: Ip,
+    source: Ip | undefined,
+    error: NodeJS.ErrnoException,
+  ): void {
     if (!this.#running.delete(socket)) return;
     const what = error.code ?? error.message;
     const isOurs = source !== undefined && error.syscall === 'bind';

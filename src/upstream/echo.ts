@@ -3,6 +3,7 @@ import { Ip } from '../core/ip.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import { Channel } from '../stream/channel.ts';
 import { takeHead } from '../stream/heads.ts';
+import { nodeSocket } from '../tcp/native-socket.ts';
 import { BodyReader } from '../wire/http1/body.ts';
 import { responseFraming } from '../wire/http1/framing.ts';
 import { HeadReader } from '../wire/http1/head-reader.ts';
@@ -49,8 +50,7 @@ export async function askEcho(
 
 async function secured({ stream }: Dialled, { host }: Echo, terms: DialTerms): Promise<Channel> {
   const { socket, early } = stream.release();
-  if (early !== undefined) socket.unshift(early);
-  const secure = await startTls(socket, host, commonTrust(), terms.timeoutMs);
+  const secure = await startTls(nodeSocket(socket, early), host, commonTrust(), terms.timeoutMs);
   return new Channel(secure, terms.idleMs);
 }
 

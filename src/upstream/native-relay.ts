@@ -1,13 +1,4 @@
-import { createRequire } from 'node:module';
-
-/** What `native/tunnel.c` offers. */
-interface Addon {
-  /** Once; `ended` is called exactly once for each tunnel that was attached. */
-  start(ended: (id: number, end: number, bytesUp: number, bytesDown: number) => void): void;
-  /** @returns the tunnel's id, or -errno: then nothing has happened */
-  attach(client: number, upstream: number, up: Buffer, down: Buffer, idleMs: number): number;
-  breakOff(id: number): void;
-}
+import { nativePart, type RelayAddon } from '../tcp/addon.ts';
 
 /** How the relay's thread says that a tunnel ended: the numbers of `enum end`. */
 export const ENDS = [
@@ -25,42 +16,36 @@ export interface NativeEnd {
   readonly bytesDown: number;
 }
 
-/** Passes the bytes of tunnels. Its descriptors are copies: what it is given stays the caller's. */
-export interface NativeRelay {
-  /** @returns the tunnel's id; undefined where there is no room for one more: descriptors, memory */
+/** Passes the bytes of tunnels: the thread of `native/tunnel.c`. */
+export class NativeRelay {
+  readonly #addon: RelayAddon;
+  readonly #ended = new Map<number, (end: NativeEnd) => void>();
+  #isStarted = false;
+
+  constructor(addon: RelayAddon) {
+    this.#addon = addon;
+  }
+
+  /**
+   * Takes both descriptors.
+   *
+   * @param ended called once, later
+   * @returns the tunnel's id
+   * @throws Error where there is no memory
+   */
   attach(
     fds: { readonly client: number; readonly upstream: number },
     early: { readonly up: Buffer; readonly down: Buffer },
     idleMs: number,
     ended: (end: NativeEnd) => void,
-  ): number | undefined;
-  /** One that has ended already stays as it ended. */
-  breakOff(id: number): void;
-}
-
-/** The thread of `native/tunnel.c`. */
-class RelayThread implements NativeRelay {
-  readonly #addon: Addon;
-  readonly #ended = new Map<number, (end: NativeEnd) => void>();
-  #isStarted = false;
-
-  constructor(addon: Addon) {
-    this.#addon = addon;
-  }
-
-  attach(
-    fds: Parameters<NativeRelay['attach']>[0],
-    early: Parameters<NativeRelay['attach']>[1],
-    idleMs: number,
-    ended: (end: NativeEnd) => void,
-  ): number | undefined {
+  ): number {
     this.#start();
     const id = this.#addon.attach(fds.client, fds.upstream, early.up, early.down, idleMs);
-    if (id < 0) return undefined;
     this.#ended.set(id, ended);
     return id;
   }
 
+  /** One that has ended already stays as it ended. */
   breakOff(id: number): void {
     this.#addon.breakOff(id);
   }
@@ -77,25 +62,11 @@ class RelayThread implements NativeRelay {
   }
 }
 
-/** The relay of this process, or why it has none. */
-export type Availability = { readonly relay: NativeRelay } | { readonly obstacle: string };
+let known: NativeRelay | undefined;
 
-let known: Availability | undefined;
-
-export function nativeRelay(): Availability {
-  known ??= load();
+/** Undefined where this process has no native part. */
+export function nativeRelay(): NativeRelay | undefined {
+  const native = nativePart();
+  if (known === undefined && 'addon' in native) known = new NativeRelay(native.addon);
   return known;
-}
-
-function load(): Availability {
-  if (process.env.SEKISHO_NATIVE === 'off') return { obstacle: 'SEKISHO_NATIVE is off' };
-  try {
-    // Beside `src` as beside `dist`.
-    const addon = createRequire(import.meta.url)('../../native/tunnel.node') as Addon;
-    return { relay: new RelayThread(addon) };
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'MODULE_NOT_FOUND') return { obstacle: 'it was not built at install' };
-    return { obstacle: message };
-  }
 }

@@ -5,6 +5,7 @@ import { hostText } from '../core/destination.ts';
 import { Hostname } from '../core/hostname.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import { Channel } from '../stream/channel.ts';
+import { nodeSocket } from '../tcp/native-socket.ts';
 import { commonTrust, startTls, trust } from './client-tls.ts';
 import { connectHead, NoTunnel, requestTunnel } from './connect-request.ts';
 import { dial } from './dial.ts';
@@ -103,7 +104,12 @@ export class ParentProxy implements WayOut {
     const stream =
       this.#context === undefined
         ? socket
-        : await startTls(socket, host, this.#context, deadline - performance.now());
+        : await startTls(
+            nodeSocket(socket, undefined),
+            host,
+            this.#context,
+            deadline - performance.now(),
+          );
     return { stream: new Channel(stream, idleMs), address };
   }
 

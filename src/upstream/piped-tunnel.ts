@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
 import type { TunnelEnd } from '../core/conversation.ts';
 import type { Trouble } from '../core/reasons.ts';
 import { pace } from '../stream/pace.ts';
+import type { TcpSocket } from '../tcp/tcp-socket.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
 
 /** Passes bytes in JavaScript: any two sockets, in whatever state they are. */
@@ -14,8 +14,8 @@ export function pipedTunnel(ends: Ends, { idleMs, onOpen }: TunnelTerms): Promis
 }
 
 class Relay {
-  readonly #client: Socket;
-  readonly #upstream: Socket;
+  readonly #client: TcpSocket;
+  readonly #upstream: TcpSocket;
   readonly #done: (end: TunnelEnd) => void;
   #bytesUp = 0;
   #bytesDown = 0;
@@ -23,7 +23,7 @@ class Relay {
   #broken = false;
   #open = 2;
 
-  constructor(client: Socket, upstream: Socket, done: (end: TunnelEnd) => void) {
+  constructor(client: TcpSocket, upstream: TcpSocket, done: (end: TunnelEnd) => void) {
     this.#client = client;
     this.#upstream = upstream;
     this.#done = done;
@@ -43,7 +43,7 @@ class Relay {
     this.#upstream.resume();
   }
 
-  #watch(socket: Socket, other: Socket, reset: Trouble, idleMs: number): void {
+  #watch(socket: TcpSocket, other: TcpSocket, reset: Trouble, idleMs: number): void {
     if (socket.destroyed) return this.#closed(socket, other);
     // What passes counts as activity on both sockets, so either one's timeout means that nothing moves at all.
     socket.setTimeout(idleMs);
@@ -63,7 +63,7 @@ class Relay {
     this.#pass(chunk, this.#upstream, this.#client);
   };
 
-  #pass(chunk: Buffer, from: Socket, to: Socket): void {
+  #pass(chunk: Buffer, from: TcpSocket, to: TcpSocket): void {
     to.write(chunk);
     pace(from, to, chunk.length, () => from.resume());
   }
@@ -80,7 +80,7 @@ class Relay {
     this.#upstream.destroy();
   }
 
-  #closed(socket: Socket, other: Socket): void {
+  #closed(socket: TcpSocket, other: TcpSocket): void {
     // Closed without having been read to its end: there is nobody left to relay for.
     if (!this.#broken && (!socket.readableEnded || !socket.writableFinished)) {
       this.#break(socket === this.#client ? 'client-reset' : 'upstream-reset');

@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
+import type { TcpSocket } from '../tcp/tcp-socket.ts';
 
 /** The two connections of a tunnel, with what was read of them and is owed to the other one. */
 export interface Ends {
-  readonly client: Socket;
-  readonly upstream: Socket;
+  readonly client: TcpSocket;
+  readonly upstream: TcpSocket;
   readonly earlyUp: readonly Buffer[];
   readonly earlyDown: readonly Buffer[];
 }

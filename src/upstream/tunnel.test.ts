@@ -1,27 +1,26 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { after, before, type TestContext, test } from 'node:test';
+import type { Socket } from 'node:net';
+import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { noNative, TcpPairs } from '../../test/support/tcp-pairs.ts';
 import type { TunnelEnd } from '../core/conversation.ts';
-import { onceEnded } from '../stream/hand-over.ts';
-import { nativeRelay } from './native-relay.ts';
+import { onceEnded } from '../tcp/hand-over.ts';
+import { type NativeRelay, nativeRelay } from './native-relay.ts';
 import { nativeTunnel } from './native-tunnel.ts';
 import { pipedTunnel } from './piped-tunnel.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
 
-const availability = nativeRelay();
-const noNative = 'obstacle' in availability ? availability.obstacle : false;
-
-/** The two ways, which nobody outside can tell apart. */
+/** The ways, which nobody outside can tell apart. */
 const WAYS = {
-  piped: { skip: false, run: pipedTunnel },
+  'piped, of Node': { sockets: 'node', skip: false, run: pipedTunnel },
+  'native sockets, piped': { sockets: 'native', skip: noNative, run: pipedTunnel },
   native: {
+    sockets: 'native',
     skip: noNative,
     run(ends: Ends, terms: TunnelTerms): Promise<TunnelEnd> {
-      assert.ok('relay' in availability);
-      const tunnel = nativeTunnel(availability.relay, ends, terms);
+      const tunnel = nativeTunnel(nativeRelay() as NativeRelay, ends, terms);
       assert.ok(tunnel !== undefined, 'it was not handed over');
       return tunnel;
     },
@@ -32,30 +31,6 @@ const NEVER_MS = 600_000;
 /** As in `native/tunnel.c`. */
 const MOST_SPARE_PIPES = 16;
 const NOTHING: readonly Buffer[] = [];
-const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
-before(async () => void (await once(server.listen(0, '127.0.0.1'), 'listening')));
-after(() => server.close());
-// One listener for each connection of the stress below that is not accepted yet.
-server.setMaxListeners(0);
-
-/** Both ends of one connection. */
-async function pair(): Promise<[Socket, Socket]> {
-  const { port } = server.address() as AddressInfo;
-  const near = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
-  // A reset is an error to whoever has a socket; the tests look at what the tunnel says.
-  near.on('error', () => {});
-  const far = new Promise<Socket>((resolve) => {
-    const onConnection = (socket: Socket) => {
-      if (socket.remotePort !== near.localPort) return;
-      server.off('connection', onConnection);
-      resolve(socket);
-    };
-    server.on('connection', onConnection);
-  });
-  await once(near, 'connect');
-  return [near, await far];
-}
-
 interface Scene {
   readonly client: Socket;
   readonly upstream: Socket;
@@ -64,12 +39,15 @@ interface Scene {
   breakOff(): void;
 }
 
+type Run = (ends: Ends, terms: TunnelTerms) => Promise<TunnelEnd>;
+
 async function open(
-  run: (ends: Ends, terms: TunnelTerms) => Promise<TunnelEnd>,
+  pairs: TcpPairs,
+  run: Run,
   options: { idleMs?: number; earlyUp?: string; earlyDown?: string } = {},
 ): Promise<Scene> {
-  const [client, near] = await pair();
-  const [upstream, far] = await pair();
+  const { peer: client, socket: near } = await pairs.pair();
+  const { peer: upstream, socket: far } = await pairs.pair();
   const early = (text: string | undefined) => (text === undefined ? NOTHING : [Buffer.from(text)]);
   const ends: Ends = {
     client: near,
@@ -107,12 +85,15 @@ function kindOf(fd: string): string {
   }
 }
 
-for (const [name, { skip, run }] of Object.entries(WAYS)) {
-  const each = (what: string, body: (t: TestContext) => Promise<void>) =>
-    test(`${name}: ${what}`, { skip }, body);
+for (const [name, { sockets: kind, skip, run }] of Object.entries(WAYS)) {
+  const each = (what: string, body: (pairs: TcpPairs) => Promise<void>) =>
+    test(`${name}: ${what}`, { skip }, async () => {
+      const pairs = await TcpPairs.open(kind);
+      await body(pairs).finally(() => pairs.close());
+    });
 
-  each('early bytes come first, and each FIN after all that was said before it', async () => {
-    const scene = await open(run, { earlyUp: 'hello ', earlyDown: 'greeting ' });
+  each('early bytes come first, and each FIN after all that was said before it', async (pairs) => {
+    const scene = await open(pairs, run, { earlyUp: 'hello ', earlyDown: 'greeting ' });
     scene.client.end('upstream');
     assert.equal(await textOf(scene.upstream), 'hello upstream');
     scene.upstream.end('client');
@@ -120,8 +101,8 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     assert.deepEqual(await scene.ended, { error: null, bytesUp: 14, bytesDown: 15 });
   });
 
-  each('a half-closed side may still be sent to, and may still send', async () => {
-    const scene = await open(run);
+  each('a half-closed side may still be sent to, and may still send', async (pairs) => {
+    const scene = await open(pairs, run);
     scene.upstream.end();
     assert.equal(await textOf(scene.client), '');
     for (const word of ['a', 'b']) {
@@ -136,8 +117,8 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     ['client', 'client-reset'],
     ['upstream', 'upstream-reset'],
   ] as const) {
-    each(`a reset by the ${who} ends it`, async () => {
-      const scene = await open(run);
+    each(`a reset by the ${who} ends it`, async (pairs) => {
+      const scene = await open(pairs, run);
       const other = who === 'client' ? scene.upstream : scene.client;
       const closed = once(other.resume(), 'end');
       scene[who].resetAndDestroy();
@@ -147,16 +128,16 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     });
   }
 
-  each('it ends when nothing moves', async () => {
-    const scene = await open(run, { idleMs: 50 });
+  each('it ends when nothing moves', async (pairs) => {
+    const scene = await open(pairs, run, { idleMs: 50 });
     scene.client.write('x');
     assert.deepEqual(await scene.ended, { error: 'idle-timeout', bytesUp: 1, bytesDown: 0 });
     scene.client.destroy();
     scene.upstream.destroy();
   });
 
-  each('it can be broken off, once', async () => {
-    const scene = await open(run);
+  each('it can be broken off, once', async (pairs) => {
+    const scene = await open(pairs, run);
     const closed = [scene.client, scene.upstream].map((one) => once(one.resume(), 'end'));
     scene.breakOff();
     scene.breakOff();
@@ -167,8 +148,8 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     scene.upstream.destroy();
   });
 
-  each('the connection of the client lasts as long as the tunnel', async () => {
-    const scene = await open(run);
+  each('the connection of the client lasts as long as the tunnel', async (pairs) => {
+    const scene = await open(pairs, run);
     let gone = false;
     const end = new Promise<void>((resolve) => {
       onceEnded(scene.ends.client, () => {
@@ -184,8 +165,8 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     await end;
   });
 
-  each('a side that takes nothing holds the other back', async () => {
-    const scene = await open(run);
+  each('a side that takes nothing holds the other back', async (pairs) => {
+    const scene = await open(pairs, run);
     scene.upstream.pause();
     const piece = Buffer.alloc(1024 * 1024);
     let sent = 0;
@@ -203,31 +184,37 @@ for (const [name, { skip, run }] of Object.entries(WAYS)) {
     assert.equal((await scene.ended).bytesUp, received);
   });
 
-  each('any size, ended in any way, both ways at once: every byte, and no descriptor', async () => {
-    await turn();
-    const [sockets, pipes] = [descriptors('socket'), descriptors('pipe')];
-    const random = new Random(name === 'piped' ? 7 : 11);
-    for (let round = 0; round < 8; round++) {
-      await Promise.all(Array.from({ length: 12 }, () => stress(run, random)));
-    }
-    await turn();
-    await turn();
-    assert.equal(descriptors('socket'), sockets);
-    assert.ok(descriptors('pipe') - pipes <= MOST_SPARE_PIPES * 2);
-  });
+  each(
+    'any size, ended in any way, both ways at once: every byte, and no descriptor',
+    async (pairs) => {
+      await turn();
+      const [sockets, pipes] = [descriptors('socket'), descriptors('pipe')];
+      const random = new Random(name.length);
+      for (let round = 0; round < 8; round++) {
+        await Promise.all(Array.from({ length: 12 }, () => stress(pairs, run, random)));
+      }
+      await turn();
+      await turn();
+      assert.ok(descriptors('socket') <= sockets);
+      assert.ok(descriptors('pipe') - pipes <= MOST_SPARE_PIPES * 2);
+    },
+  );
 }
 
-test('what cannot be handed over is piped, with all that was read already', async () => {
-  const full = { attach: () => undefined, breakOff: () => assert.fail() };
-  const scene = await open((ends, terms) => {
-    assert.equal(nativeTunnel(full, ends, terms), undefined);
+test('what is ended already is piped, with all that was read of it', async () => {
+  const pairs = await TcpPairs.open(noNative === false ? 'native' : 'node');
+  const scene = await open(pairs, async (ends, terms) => {
+    ends.client.end();
+    const relay = nativeRelay();
+    if (relay !== undefined) assert.equal(nativeTunnel(relay, ends, terms), undefined);
     return pipedTunnel(ends, terms);
   });
+  pairs.close();
   scene.client.end('up');
   scene.upstream.end('down');
   assert.equal(await textOf(scene.upstream), 'up');
-  assert.equal(await textOf(scene.client), 'down');
-  assert.deepEqual(await scene.ended, { error: null, bytesUp: 2, bytesDown: 4 });
+  assert.equal(await textOf(scene.client), '');
+  assert.equal((await scene.ended).bytesUp, 2);
 });
 
 /** Whether a socket takes more before nothing has moved for a while. */
@@ -245,14 +232,11 @@ const FATES = ['in order', 'client-reset', 'upstream-reset', 'idle-timeout', 'br
 const SIZES = [0, 1, 700, 65_535, 65_537, 200_000, 1_500_000];
 
 /** One tunnel of random sizes and a random end. */
-async function stress(
-  run: (ends: Ends, terms: TunnelTerms) => Promise<TunnelEnd>,
-  random: Random,
-): Promise<void> {
+async function stress(pairs: TcpPairs, run: Run, random: Random): Promise<void> {
   const fate = random.of(FATES);
   // On a busy machine it may be idle before all was said.
   const isCut = fate !== 'in order' && fate !== 'idle-timeout';
-  const scene = await open(run, { idleMs: fate === 'idle-timeout' ? 300 : NEVER_MS });
+  const scene = await open(pairs, run, { idleMs: fate === 'idle-timeout' ? 300 : NEVER_MS });
   const [up, down] = [Talk.of(random), Talk.of(random)];
   const closes = fate === 'in order';
   const all = [

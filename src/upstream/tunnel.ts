@@ -41,8 +41,8 @@ export function tunnel(
     },
   };
   const native = nativeRelay();
-  if (!isBroken && 'relay' in native) {
-    const handedOver = nativeTunnel(native.relay, ends, terms);
+  if (!isBroken && native !== undefined) {
+    const handedOver = nativeTunnel(native, ends, terms);
     if (handedOver !== undefined) return handedOver;
   }
   return pipedTunnel(ends, terms);

@@ -114,7 +114,7 @@ for (const value of ['off', 'on']) {
     await client.until(/greeting/);
     client.socket.end();
     await client.all();
-    const said = gateway.log.filter((line) => line.includes('no native tunnel'));
+    const said = gateway.log.filter((line) => line.includes('no native part'));
     assert.equal(said.length, isNative ? 0 : 1);
     assert.match(
       await gateway.metrics(),

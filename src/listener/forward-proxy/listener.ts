@@ -1,10 +1,11 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Bind } from '../../config/config.ts';
 import { SekishoError } from '../../core/errors.ts';
-import { type Cidr, Ip } from '../../core/ip.ts';
+import type { Cidr, Ip } from '../../core/ip.ts';
 import { listenFailed } from '../../core/listen-failed.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
+import { type ListenAt, listenTcp, type TcpListening } from '../../tcp/listen.ts';
+import type { Peer, TcpSocket } from '../../tcp/tcp-socket.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
@@ -25,29 +26,22 @@ const LIMITS = {
   'too-many-from-client': 'perClient',
 } as const;
 
-/** An address, or a socket that is bound to one already. */
-export type ListenAt =
-  | { readonly host: string; readonly port: number; readonly reusePort?: boolean }
-  | { readonly handle: object };
-
 /** Where a listener accepts clients. */
 export interface Listening {
   /** With the port that the system picked. */
   readonly bind: Bind;
-  readonly server: Server;
+  /** The socket itself, for another process to go on with. */
+  readonly handle: object;
   /** Accepts no more there. */
   close(): void;
 }
-
-/** Connections that wait for being accepted, at each address. */
-const BACKLOG = 1024;
 
 /** Accepts clients on every address of a forward-proxy listener. */
 export class ForwardProxyListener {
   readonly #proxy: ProxyContext;
   readonly #events: ListenerEvents;
   readonly #tls: ServerTls | undefined;
-  readonly #servers = new Set<Server>();
+  readonly #listening = new Set<TcpListening>();
   readonly #connections: OpenConnections;
   readonly #drain: Drain = { begun: false, waiting: new Set() };
 
@@ -73,52 +67,39 @@ export class ForwardProxyListener {
     bind: Bind,
     at: ListenAt = { host: bind.host, port: bind.port },
   ): Promise<Listening> {
-    const server = await this.#listen(bind, at);
-    this.#servers.add(server);
-    const { address, port } = server.address() as AddressInfo;
+    const { name } = this.#proxy.config;
+    const listening = await listenTcp(at, {
+      accepted: (socket, peer) => this.#accept(socket, peer),
+      failed: () => this.#events.rejected('accept-failed'),
+    }).catch((error: NodeJS.ErrnoException) => {
+      throw listenFailed(`listener ${name}`, bind, error);
+    });
+    this.#listening.add(listening);
+    const { address, port } = listening.address;
     const close = () => {
-      // Its connections stay, and are waited for by a drain.
-      server.close(() => this.#servers.delete(server));
+      this.#listening.delete(listening);
+      listening.close();
     };
-    return { bind: { host: address, port }, server, close };
+    return { bind: { host: address, port }, handle: listening.handle, close };
   }
 
   /** Stops accepting; connections end after the exchange that they are in. Resolves when all are gone. */
   async drain(limitMs: number): Promise<void> {
-    const closed = [...this.#servers].map((server) => ended(server));
+    for (const listening of this.#listening) listening.close();
+    this.#listening.clear();
     this.#drain.begun = true;
     for (const channel of this.#drain.waiting) channel.abandon();
     const timer = setTimeout(() => this.#connections.destroyAll(), limitMs);
-    await Promise.all(closed);
-    // Tunnels that were handed over are none of a server's connections any more.
     await this.#connections.emptied();
     clearTimeout(timer);
   }
 
-  #listen(bind: Bind, at: ListenAt): Promise<Server> {
-    const server = createServer(
-      { allowHalfOpen: true, noDelay: true, pauseOnConnect: true },
-      (socket) => this.#accept(socket),
-    );
-    const { name } = this.#proxy.config;
-    return new Promise((resolve, reject) => {
-      server.once('error', (error: NodeJS.ErrnoException) =>
-        reject(listenFailed(`listener ${name}`, bind, error)),
-      );
-      server.listen(at, BACKLOG, () => {
-        // What the system could not hand over ends nothing else: the next connection may fare better.
-        server.on('error', () => this.#events.rejected('accept-failed'));
-        resolve(server);
-      });
-    });
-  }
-
-  #accept(socket: Socket): void {
-    const peer = Ip.parse(socket.remoteAddress ?? '');
+  #accept(socket: TcpSocket, peer: Peer | undefined): void {
     // The peer may be gone before it was accepted.
     if (peer === undefined) return this.#reject(socket, 'closed-before-a-byte');
     const { from } = this.#proxy.config;
-    if (from !== undefined && !within(from, peer)) return this.#reject(socket, 'peer-not-allowed');
+    if (from !== undefined && !within(from, peer.ip))
+      return this.#reject(socket, 'peer-not-allowed');
     const added = this.#connections.add(socket);
     if (added === false && !this.#mayTell(socket))
       return this.#reject(socket, 'too-many-connections');
@@ -128,14 +109,14 @@ export class ForwardProxyListener {
     });
   }
 
-  async #serve(socket: Socket, peer: Ip, added: boolean | Promise<boolean>): Promise<void> {
+  async #serve(socket: TcpSocket, peer: Peer, added: boolean | Promise<boolean>): Promise<void> {
     const { idleMs } = this.#proxy.config.timeouts;
     const accepted = new Channel(socket, idleMs);
     const crowded = !(typeof added === 'boolean' ? added : await added);
     if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
-    const address = await this.#clientAddress(accepted, { ip: peer, port: socket.remotePort ?? 0 });
+    const address = await this.#clientAddress(accepted, peer);
     if (address === undefined) return void socket.destroy();
-    const client = { ...address, peer };
+    const client = { ...address, peer: peer.ip };
     if (crowded) return this.#turnAway({ ...client, channel: accepted }, 'too-many-connections');
     const counted = this.#connections.countClient(socket, address.ip);
     if (!(typeof counted === 'boolean' ? counted : await counted)) {
@@ -148,7 +129,7 @@ export class ForwardProxyListener {
   }
 
   /** Behind a handshake it would cost more to tell than to serve. */
-  #mayTell(socket: Socket): boolean {
+  #mayTell(socket: TcpSocket): boolean {
     return this.#tls === undefined && this.#connections.setApart(socket);
   }
 
@@ -195,17 +176,10 @@ export class ForwardProxyListener {
     }
   }
 
-  #reject(socket: Socket, rejection: Rejection): void {
+  #reject(socket: TcpSocket, rejection: Rejection): void {
     this.#events.rejected(rejection);
     socket.destroy();
   }
-}
-
-/** Resolves once a server accepts no more and its last connection is gone, also where it was closed before. */
-function ended(server: Server): Promise<void> {
-  return new Promise((done) => {
-    server.close(() => done());
-  });
 }
 
 function within(networks: readonly Cidr[], ip: Ip): boolean {

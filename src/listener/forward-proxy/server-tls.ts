@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
 import { SekishoError } from '../../core/errors.ts';
+import { nodeSocket } from '../../tcp/native-socket.ts';
+import type { TcpSocket } from '../../tcp/tcp-socket.ts';
 
 export interface TlsFiles {
   /** PEM: the leaf first, then what leads to its root. */
@@ -35,8 +36,8 @@ export class ServerTls {
   }
 
   /** Makes an accepted connection a TLS one, with what was read of it already. Resolves once the handshake is done. */
-  handshake(socket: Socket, early: Buffer | undefined, timeoutMs: number): Promise<TLSSocket> {
-    if (early !== undefined) socket.unshift(early);
+  handshake(tcp: TcpSocket, early: Buffer | undefined, timeoutMs: number): Promise<TLSSocket> {
+    const socket = nodeSocket(tcp, early);
     // What fails below is told by the TLS above it.
     socket.on('error', () => {});
     const secure = new TLSSocket(socket, {
