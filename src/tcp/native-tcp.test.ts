@@ -139,7 +139,8 @@ test('a fault in what one socket is told does not keep the others from theirs', 
   t.after(() => pairs.close());
   const [faulty, sound] = [await pairs.pair(), await pairs.pair()];
   const fault = new Error('a fault of the test');
-  const uncaught = new Promise((resolve) => process.once('uncaughtException', resolve));
+  const uncaught = new Promise((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
   faulty.socket.on('data', () => {
     throw fault;
   });
