@@ -4,6 +4,7 @@ import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
+import type { ProxyContext } from './listener/forward-proxy/client.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Parts } from './parts.ts';
 import type { Channel } from './stream/channel.ts';
@@ -11,42 +12,45 @@ import { UpstreamGrant } from './upstream/grants.ts';
 
 /** A listener whose exchanges go through these parts. @throws SekishoError `tls-unusable` */
 export function createListener(parts: Parts, name: string): ForwardProxyListener {
-  const { metrics, log } = parts;
-  // A reload may change what a listener takes and for how long, but neither remove it nor rename it.
-  const config = () => parts.inForce.listeners.get(name) as ListenerConfig;
-  const fault = (error: unknown) => {
-    metrics.fault();
-    log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
-  };
-  const gate: Gate<Channel> = {
-    ...parts,
-    inForce: () => parts.inForce,
-    fault,
-    grant: (permit) => grantOf(permit, config(), parts),
-  };
+  const { metrics } = parts;
   const events: ListenerEvents = {
     rejected: (rejection) => metrics.connections.rejected(name, rejection),
     connections: (open) => metrics.connections.open(name, open),
-    fault,
+    fault: (error) => tellFault(parts, error),
   };
-  return new ForwardProxyListener(
-    {
-      get config() {
-        return config();
-      },
-      places: parts.peers.places(name),
-      via: viaPseudonym(parts.config.gateway.name),
-      schemes: () => parts.inForce.identifier.schemes,
-      leaving: () => parts.leaving,
-      run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
-      ownPage: async (path, evidence) => {
-        const page = await ownPage(path, evidence, { ...parts.inForce, memory: memoryOf(parts) });
-        metrics.connections.ownPage(name, page?.status ?? 404);
-        return page;
-      },
+  return new ForwardProxyListener(proxyContext(parts, name), events);
+}
+
+/** What the connections of a listener need of these parts. */
+export function proxyContext(parts: Parts, name: string): ProxyContext {
+  // A reload may change what a listener takes and for how long, but neither remove it nor rename it.
+  const config = () => parts.inForce.listeners.get(name) as ListenerConfig;
+  const gate: Gate<Channel> = {
+    ...parts,
+    inForce: () => parts.inForce,
+    fault: (error) => tellFault(parts, error),
+    grant: (permit) => grantOf(permit, config(), parts),
+  };
+  return {
+    get config() {
+      return config();
     },
-    events,
-  );
+    places: parts.peers.places(name),
+    via: viaPseudonym(parts.config.gateway.name),
+    schemes: () => parts.inForce.identifier.schemes,
+    leaving: () => parts.leaving,
+    run: (conversation) => parts.exchanges.run(runExchange(conversation, gate)),
+    ownPage: async (path, evidence) => {
+      const page = await ownPage(path, evidence, { ...parts.inForce, memory: memoryOf(parts) });
+      parts.metrics.connections.ownPage(name, page?.status ?? 404);
+      return page;
+    },
+  };
+}
+
+function tellFault({ metrics, log }: Parts, error: unknown): void {
+  metrics.fault();
+  log.error({ err: error }, 'a fault of the gateway itself ended an exchange');
 }
 
 function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Grant<Channel> {
