@@ -1,4 +1,4 @@
-import { chainLines } from '../src/audit/chain.ts';
+import { Chainer } from '../src/audit/chain.ts';
 import type { Recorded } from '../src/audit/ledger.ts';
 import { RecentExchanges } from '../src/audit/recent.ts';
 import { Recorder, type RecorderMeter } from '../src/audit/recorder.ts';
@@ -55,6 +55,7 @@ export function steps(parts: Parts, requestBytes: Buffer, responseBytes: Buffer)
     destination,
     request,
   });
+  const chainer = new Chainer();
   const batch = Array.from({ length: BATCH }, (_, i) => {
     if (i % 2 === 0) record(principal, decided);
     return lines[i % 2] as string;
@@ -69,7 +70,7 @@ export function steps(parts: Parts, requestBytes: Buffer, responseBytes: Buffer)
     step('decide on its name', () => decideName(policy, question)),
     step('decide on two addresses', () => decideAddresses(policy, question, ips, parts.own)),
     step('build its record', () => record(principal, decided)),
-    step('chain two lines', () => chainLines('0'.repeat(64), batch), BATCH / 2),
+    step('chain two lines', () => chainer.chain('0'.repeat(64), batch), BATCH / 2),
     step('write the head anew', () => requestHead(head, target, requestFraming(head), onward)),
     step('read the head of the response', () => {
       answers.reset();

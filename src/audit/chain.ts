@@ -19,31 +19,46 @@ const ADDED = FIELD.length + DIGITS + END.length - CLOSE_LENGTH;
 const TAIL = FIELD.length + DIGITS + END.length - 1;
 
 export interface Chained {
+  /** Until the next lines are chained. */
   readonly bytes: Buffer;
   /** The last line's value. */
   readonly chain: string;
 }
 
-/**
- * @param previous the value of the line before; null at the beginning of a segment
- * @param lines at least one; each a JSON object with its newline
- */
-export function chainLines(previous: string | null, lines: readonly string[]): Chained {
-  const carried = previous === null ? '' : previous + END;
-  let room = carried.length;
-  // No UTF-16 unit takes more than three bytes.
-  for (const line of lines) room += line.length * 3 + ADDED;
-  const bytes = Buffer.allocUnsafe(room);
-  let at = bytes.write(carried, 'latin1');
-  let chain = '';
-  let covered = 0;
-  for (const line of lines) {
-    at += bytes.write(line, at) - CLOSE_LENGTH;
-    chain = hash('sha256', bytes.subarray(covered, at), 'hex');
-    covered = at + FIELD.length;
-    at += bytes.write(FIELD + chain + END, at, 'latin1');
+/** What most batches have room in, and is kept for the next. */
+const KEPT_ROOM = 512 * 1024;
+
+/** Chains lines within one piece of memory that serves again and again: a new one for each batch costs more than to fill it. */
+export class Chainer {
+  #room: Buffer | undefined;
+
+  /**
+   * @param previous the value of the line before; null at the beginning of a segment
+   * @param lines at least one; each a JSON object with its newline
+   */
+  chain(previous: string | null, lines: readonly string[]): Chained {
+    const carried = previous === null ? '' : previous + END;
+    const bytes = this.#roomFor(carried, lines);
+    let at = bytes.write(carried, 'latin1');
+    let chain = '';
+    let covered = 0;
+    for (const line of lines) {
+      at += bytes.write(line, at) - CLOSE_LENGTH;
+      chain = hash('sha256', bytes.subarray(covered, at), 'hex');
+      covered = at + FIELD.length;
+      at += bytes.write(FIELD + chain + END, at, 'latin1');
+    }
+    return { bytes: bytes.subarray(carried.length, at), chain };
   }
-  return { bytes: bytes.subarray(carried.length, at), chain };
+
+  #roomFor(carried: string, lines: readonly string[]): Buffer {
+    let length = carried.length;
+    // No UTF-16 unit takes more than three bytes.
+    for (const line of lines) length += line.length * 3 + ADDED;
+    if (length > KEPT_ROOM) return Buffer.allocUnsafeSlow(length);
+    this.#room ??= Buffer.allocUnsafeSlow(KEPT_ROOM);
+    return this.#room;
+  }
 }
 
 const FIELD_BYTES = Buffer.from(FIELD);

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
-import { chainLines, statedChain } from './chain.ts';
+import { Chainer, statedChain } from './chain.ts';
 import type { SegmentHead } from './segment-header.ts';
 import { nextMidnight, segmentName } from './segment-name.ts';
 
@@ -59,6 +59,7 @@ export class Segment {
   readonly #file: SegmentFile;
   /** Goes before the first lines, so that a segment that could not take it is as good as none. */
   readonly #header: string;
+  readonly #chainer = new Chainer();
   #length = 0;
   #lines = 0;
   #chain: string | null = null;
@@ -92,7 +93,7 @@ export class Segment {
   /** Appends whole lines, behind the header where they are the first: all of them, or an error. */
   append(lines: readonly string[]): void {
     const all = this.#chain === null ? [this.#header, ...lines] : lines;
-    const { bytes, chain } = chainLines(this.#chain, all);
+    const { bytes, chain } = this.#chainer.chain(this.#chain, all);
     let done = 0;
     try {
       while (done < bytes.length) {

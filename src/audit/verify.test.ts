@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { openRecord, type RecordOptions } from '../../test/support/record.ts';
-import { chainLines } from './chain.ts';
+import { Chainer } from './chain.ts';
 import { statementHash, statementLine } from './checkpoint.ts';
 import { segmentName } from './segment-name.ts';
 import { verifyAudit } from './verify.ts';
@@ -217,7 +217,7 @@ const LINES: readonly (readonly [string, string, (lines: string[]) => readonly s
 /** A line that continues the chain, as anybody can compute it. */
 function append(lines: readonly string[]): string {
   const chain = /"chain":"(\w{64})"/.exec(lines.at(-1) as string)?.[1] as string;
-  return chainLines(chain, ['{"type":"outcome"}\n']).bytes.toString().slice(0, -1);
+  return new Chainer().chain(chain, ['{"type":"outcome"}\n']).bytes.toString().slice(0, -1);
 }
 
 for (const [what, place, change] of LINES) {
@@ -255,7 +255,7 @@ test('lines that were replaced with a chain computed anew are found by the check
   edit(dir, SECOND, (lines) => {
     const plain = lines.map((line) => line.replace(/,"chain":"\w{64}"\}$/, '}\n'));
     plain[7] = (plain[7] as string).replace('api.example.com', 'api.example.org');
-    return chainLines(null, plain).bytes.toString().split('\n').slice(0, -1);
+    return new Chainer().chain(null, plain).bytes.toString().split('\n').slice(0, -1);
   });
   const { problems } = await verify(dir);
   assert.deepEqual(places(problems), [`${SECOND}:21`]);

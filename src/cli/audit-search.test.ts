@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { TUNNEL_OUTCOME } from '../../test/support/audit-events.ts';
-import { chainLines } from '../audit/chain.ts';
+import { Chainer } from '../audit/chain.ts';
 import type { DecisionEvent, OutcomeEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
 import { segmentName } from '../audit/segment-name.ts';
@@ -59,7 +59,7 @@ function makeRecord(
   for (const [day, ofDay] of events.entries()) {
     const lines = ofDay.map((event) => `${printable(JSON.stringify(event))}\n`);
     const path = join(dir, segmentName(NOON + day * DAY_MS - (day && DAY_MS / 2), 1));
-    writeFileSync(path, chainLines(null, ['{"type":"segment"}\n', ...lines]).bytes);
+    writeFileSync(path, new Chainer().chain(null, ['{"type":"segment"}\n', ...lines]).bytes);
   }
   return dir;
 }
