@@ -101,8 +101,15 @@ export interface ReloadEvent {
 
 export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent | ReloadEvent;
 
+// What an event leaves out is undefined here: an object that has a property only at times costs more than to write all others.
+
 /** An exchange's facts as they stand in each of its lines: encoded once. */
-export function encodeFacts(facts: ExchangeFacts): string {
+export function encodeFacts(
+  facts: Omit<ExchangeFacts, 'peer' | 'path'> & {
+    readonly peer: string | undefined;
+    readonly path: string | undefined;
+  },
+): string {
   const peer = facts.peer === undefined ? '' : `"peer":${quote(facts.peer)},`;
   const path = facts.path === undefined ? '' : `"path":${quote(facts.path)},`;
   return (
@@ -114,25 +121,31 @@ export function encodeFacts(facts: ExchangeFacts): string {
 }
 
 /** What the decision line and the outcome line after it share besides the facts. */
-export function encodeStanding(standing: Standing): string {
+export function encodeStanding(
+  standing: Omit<Standing, 'decision' | 'parent'> & {
+    readonly decision: Decision | undefined;
+    readonly parent: Standing['parent'] | undefined;
+  },
+): string {
   const { client, way, destination, external } = standing.class;
   return (
     `"address":${quoteOrNull(standing.address)},` +
     `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
     `"destination":${quoteOrNull(destination)},"external":${external}},` +
     `"decision":${encodeDecision(standing.decision)},` +
-    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}${parentField(standing)}`
+    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}${parentField(standing.parent)}`
   );
 }
 
-function parentField({ parent }: Standing): string {
+function parentField(parent: Standing['parent'] | undefined): string {
   if (parent === undefined) return '';
   return `,"parent":{"name":${quote(parent.name)},"address":${quoteOrNull(parent.address)}}`;
 }
 
-function encodeDecision(decision: RecordedDecision | null): string {
-  if (decision === null) return 'null';
-  const { stage, effect, reason, rule, mode, detail } = decision;
+/** As a `RecordedDecision`. */
+function encodeDecision(decision: Decision | undefined): string {
+  if (decision === undefined) return 'null';
+  const { stage, effect, reason, rule = null, mode, detail } = decision;
   return (
     `{"stage":"${stage}","effect":"${effect}","reason":"${reason}",` +
     `"rule":${quoteOrNull(rule)},"mode":"${mode}"${detailField(detail)}}`
@@ -149,10 +162,10 @@ export function outcomeLine(
   time: string,
   facts: string,
   standing: string,
-  tls: Outcome['tls'],
-  outcome: RecordedOutcome,
+  outcome: Outcome,
+  durationMs: number,
 ): string {
-  const { status, error, detail, bytesUp, bytesDown, durationMs } = outcome;
+  const { status, error, detail, bytesUp, bytesDown, tls } = outcome;
   const hello =
     tls === undefined
       ? 'null'
@@ -170,15 +183,25 @@ export function eventLine(event: SuppressedEvent | ReloadEvent): string {
 }
 
 function detailField(detail: string | undefined): string {
-  return detail === undefined ? '' : `,"detail":${quote(detail)}`;
+  return detail === undefined || detail === '' ? '' : `,"detail":${quote(detail)}`;
 }
 
 function quoteOrNull(text: string | null): string {
   return text === null ? 'null' : quote(text);
 }
 
-const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
-
 function quote(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : printable(JSON.stringify(text));
+  return isPlain(text) ? `"${text}"` : printable(JSON.stringify(text));
 }
+
+/** Whether JSON writes a text as it stands. A loop, since most are short: an expression takes several times as long. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return false;
+  }
+  return true;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;

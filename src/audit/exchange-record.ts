@@ -7,13 +7,7 @@ import { Refusal, type UpstreamError } from '../core/refusal.ts';
 import type { Step } from '../core/steps.ts';
 import { type OnwardTrace, onwardTrace, type SpanPlace } from '../core/trace-context.ts';
 import { classify } from '../core/traffic-class.ts';
-import {
-  decisionLine,
-  encodeFacts,
-  encodeStanding,
-  outcomeLine,
-  type RecordedDecision,
-} from './event.ts';
+import { decisionLine, encodeFacts, encodeStanding, outcomeLine } from './event.ts';
 import type { Ledger, Recorded, RecordSettings, StepEnd } from './ledger.ts';
 
 const NO_STEPS: readonly StepEnd[] = [];
@@ -84,25 +78,28 @@ export class ExchangeRecord {
    * @param address the address that will be dialled, once one was decided on
    * @throws Refusal `audit-unavailable`, which then is the decision that stands
    */
-  async decision(decision: Decision, address?: Ip): Promise<void> {
-    this.#mustBeOpen();
+  decision(decision: Decision, address?: Ip): Promise<void> {
+    if (this.#ended) return Promise.reject(this.#closed());
     this.#decision = decision;
     if (address !== undefined) this.#address = address;
     this.#standing = undefined;
     this.#written ??= this.#ledger.admits(decision, this.#principal, this.#conversation.client.ip);
-    try {
-      await this.#put(
-        decisionLine(this.id, this.#ledger.time(), this.#encodedFacts(), this.#encoded()),
-      );
-    } catch (error) {
-      if (error instanceof Refusal && this.#settings.onFailure === 'allow') return;
-      if (error instanceof Refusal) {
-        this.#decision = deny(decision.stage, error.reason, error.message);
-        this.#standing = undefined;
-      }
-      throw error;
-    }
+    const facts = this.#encodedFacts();
+    const standing = this.#encoded();
+    return this.#put(decisionLine(this.id, this.#ledger.time(), facts, standing)).catch(
+      this.#notWritten,
+    );
   }
+
+  readonly #notWritten = (error: unknown): void => {
+    if (error instanceof Refusal && this.#settings.onFailure === 'allow') return;
+    if (error instanceof Refusal) {
+      const { stage } = this.#decision as Decision;
+      this.#decision = deny(stage, error.reason, error.message);
+      this.#standing = undefined;
+    }
+    throw error;
+  };
 
   /** Where a connection leads, where several addresses were decided on, and through which address of a parent proxy. */
   dialled({ address, parent }: Dialled): void {
@@ -119,15 +116,17 @@ export class ExchangeRecord {
 
   /** @throws TypeError when it was called before */
   outcome(outcome: Outcome): void {
-    this.#mustBeOpen();
+    if (this.#ended) throw this.#closed();
     this.#ended = true;
-    const { status, error, bytesUp, bytesDown, tls } = outcome;
     const tookMs = this.#ledger.elapsed() - this.#began;
     const durationMs = Math.round(tookMs * 10) / 10;
-    const detail = this.#trouble?.message ?? outcome.detail;
-    const recorded = { status, error, ...(detail && { detail }), bytesUp, bytesDown, durationMs };
-    const [facts, standing] = [this.#encodedFacts(), this.#encoded()];
-    void this.#put(outcomeLine(this.id, this.#ledger.time(), facts, standing, tls, recorded));
+    const detail = this.#trouble?.message;
+    const recorded = detail === undefined ? outcome : { ...outcome, detail };
+    const facts = this.#encodedFacts();
+    const standing = this.#encoded();
+    void this.#put(
+      outcomeLine(this.id, this.#ledger.time(), facts, standing, recorded, durationMs),
+    );
     this.#ledger.ended({
       id: this.id,
       conversation: this.#conversation,
@@ -147,8 +146,8 @@ export class ExchangeRecord {
     return Promise.resolve();
   }
 
-  #mustBeOpen(): void {
-    if (this.#ended) throw new TypeError(`the outcome of exchange ${this.id} is on record already`);
+  #closed(): TypeError {
+    return new TypeError(`the outcome of exchange ${this.id} is on record already`);
   }
 
   #encodedFacts(): string {
@@ -158,11 +157,11 @@ export class ExchangeRecord {
       gateway: this.#ledger.gateway,
       listener,
       client: `${client.ip.bracketed}:${client.port}`,
-      ...(!peer.equals(client.ip) && { peer: peer.text }),
+      peer: peer.equals(client.ip) ? undefined : peer.text,
       principal: this.#principal?.name ?? null,
       identifiedBy: this.#principal?.method ?? null,
       action,
-      ...(request && { path: request.path }),
+      path: request?.path,
       destination: destination instanceof Refusal ? null : destinationText(destination),
     });
     return this.#facts;
@@ -177,18 +176,13 @@ export class ExchangeRecord {
     this.#standing ??= encodeStanding({
       address: destination?.text ?? null,
       class: classify({ client, way, destination }, this.#settings.owned),
-      decision: this.#decision === undefined ? null : recordedDecision(this.#decision),
+      decision: this.#decision,
       policy: this.#settings.policy,
       exit: this.#decision?.settings?.via ?? null,
-      ...(parent && { parent: { name: parent.name, address: this.#parent?.text ?? null } }),
+      parent: parent && { name: parent.name, address: this.#parent?.text ?? null },
     });
     return this.#standing;
   }
-}
-
-function recordedDecision(decision: Decision): RecordedDecision {
-  const { stage, effect, reason, rule, mode, detail } = decision;
-  return { stage, effect, reason, rule: rule ?? null, mode, ...(detail && { detail }) };
 }
 
 function sameAddress(a: Ip | undefined, b: Ip | undefined): boolean {

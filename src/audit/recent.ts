@@ -5,6 +5,10 @@ export interface RecentLimits {
 
 const LIMITS: RecentLimits = { lines: 32_768, bytes: 16 * 1024 * 1024 };
 
+const NONE = -1;
+const KEY_DIGITS = 4;
+const KEYS = 16 ** KEY_DIGITS;
+
 /**
  * The lines of the latest exchanges, so that `why` answers at once, also for refusals that were not written.
  *
@@ -14,19 +18,18 @@ const LIMITS: RecentLimits = { lines: 32_768, bytes: 16 * 1024 * 1024 };
 export class RecentExchanges {
   readonly #bytes: Buffer;
   /** By number of the line, modulo their capacity. */
-  readonly #keys: Int32Array;
   readonly #starts: Float64Array;
   readonly #lengths: Int32Array;
+  /** The line before of the same key. */
   readonly #previous: Float64Array;
-  /** The last line of each exchange. */
-  readonly #latest = new Map<number, number>();
+  /** The last line of each key. */
+  readonly #latest = new Float64Array(KEYS).fill(NONE);
   #count = 0;
   /** Of all bytes ever written, so that it tells which lines were overwritten. */
   #end = 0;
 
   constructor({ lines, bytes }: RecentLimits = LIMITS) {
     this.#bytes = Buffer.allocUnsafeSlow(bytes);
-    this.#keys = new Int32Array(lines);
     this.#starts = new Float64Array(lines);
     this.#lengths = new Int32Array(lines);
     this.#previous = new Float64Array(lines);
@@ -37,27 +40,24 @@ export class RecentExchanges {
     if (start === undefined) return;
     const key = keyOf(id);
     const number = this.#count++;
-    const slot = number % this.#keys.length;
-    const oldest = this.#keys[slot] as number;
-    if (this.#latest.get(oldest) === number - this.#keys.length) this.#latest.delete(oldest);
+    const slot = number % this.#starts.length;
     const length = this.#bytes.write(line, start % this.#bytes.length);
-    this.#keys[slot] = key;
     this.#starts[slot] = start;
     this.#lengths[slot] = length;
-    this.#previous[slot] = this.#latest.get(key) ?? NONE;
-    this.#latest.set(key, number);
+    this.#previous[slot] = this.#latest[key] as number;
+    this.#latest[key] = number;
     this.#end = start + length;
   }
 
   /** The events of an exchange in the order in which they happened; empty when it is not known here. */
   find(id: string): readonly string[] {
     const lines: string[] = [];
-    let number = this.#latest.get(keyOf(id)) ?? NONE;
+    let number = this.#latest[keyOf(id)] as number;
     while (number !== NONE && this.#holds(number)) {
-      const line = this.#line(number % this.#keys.length);
-      // Two ids may share a key.
+      const line = this.#line(number % this.#starts.length);
+      // Ids share keys.
       if (line.includes(`"id":"${id}"`)) lines.push(line);
-      number = this.#previous[number % this.#keys.length] as number;
+      number = this.#previous[number % this.#starts.length] as number;
     }
     return lines.reverse();
   }
@@ -72,8 +72,8 @@ export class RecentExchanges {
   }
 
   #holds(number: number): boolean {
-    if (number < this.#count - this.#keys.length) return false;
-    const start = this.#starts[number % this.#keys.length] as number;
+    if (number < this.#count - this.#starts.length) return false;
+    const start = this.#starts[number % this.#starts.length] as number;
     return start >= this.#end - this.#bytes.length;
   }
 
@@ -83,9 +83,13 @@ export class RecentExchanges {
   }
 }
 
-const NONE = -1;
-
-/** 28 of an id's random bits. */
+/** 16 of an id's random bits: of the last four digits, or whatever else stands there. */
 function keyOf(id: string): number {
-  return Number.parseInt(id.slice(-7), 16) || 0;
+  let key = 0;
+  for (let i = id.length - KEY_DIGITS; i < id.length; i++) key = key * 16 + digit(id.charCodeAt(i));
+  return key;
+}
+
+function digit(code: number): number {
+  return (code <= 0x39 ? code : code - 0x57) & 0xf;
 }

@@ -1,6 +1,6 @@
-import { randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type Decision, passes } from '../core/decision.ts';
-import { exchangeId } from '../core/exchange-id.ts';
+import { exchangeId, ID_DIGITS, idStamp } from '../core/exchange-id.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Step } from '../core/steps.ts';
@@ -137,32 +137,36 @@ function isoTime(milliseconds: number): string {
 
 /** Tells the time as text, made anew once a millisecond at most. */
 function makeClock(now: () => number): () => string {
+  const text = oncePerTime(isoTime);
+  return () => text(now());
+}
+
+function oncePerTime(tell: (time: number) => string): (time: number) => string {
   let at = Number.NaN;
   let text = '';
-  return () => {
-    const time = now();
+  return (time) => {
     if (time !== at) {
       at = time;
-      text = isoTime(time);
+      text = tell(time);
     }
     return text;
   };
 }
 
-const ID_BYTES = 10;
 const POOLED_IDS = 400;
 
-/** Exchange ids from a pool of random bytes: filling it costs a system call. */
+/** Exchange ids from a pool of random digits: filling it costs a system call. */
 function makeIds(): (time: number) => string {
-  const pool = Buffer.alloc(ID_BYTES * POOLED_IDS);
-  let used = pool.length;
+  const stamp = oncePerTime(idStamp);
+  let pool = '';
+  let used = 0;
   return (time) => {
-    if (used === pool.length) {
-      randomFillSync(pool);
+    if (used + ID_DIGITS > pool.length) {
+      pool = randomBytes((POOLED_IDS * ID_DIGITS) / 2).toString('hex');
       used = 0;
     }
-    const id = exchangeId(time, pool, used);
-    used += ID_BYTES;
+    const id = exchangeId(stamp(time), pool, used);
+    used += ID_DIGITS;
     return id;
   };
 }

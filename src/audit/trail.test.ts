@@ -4,7 +4,7 @@ import { appendFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { exchangeId } from '../core/exchange-id.ts';
+import { exchangeId, ID_DIGITS, idStamp } from '../core/exchange-id.ts';
 import { RecentExchanges } from './recent.ts';
 import { segmentName } from './segment-name.ts';
 import { AuditTrail } from './trail.ts';
@@ -25,7 +25,7 @@ let made = 0;
 
 function makeId(time: number): string {
   made++;
-  return exchangeId(time, Buffer.from(made.toString(16).padStart(20, '0'), 'hex'));
+  return exchangeId(idStamp(time), made.toString(16).padStart(ID_DIGITS, '0'));
 }
 
 function line(time: number, facts: { type?: string; id?: string; note?: string } = {}): string {
