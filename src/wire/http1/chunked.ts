@@ -132,7 +132,7 @@ export class ChunkedReader {
 }
 
 function checkTrailers(bytes: Buffer, limits: HeadLimits): true {
-  const fields = parseFields(bytes, 0, limits);
+  const fields = parseFields(bytes, bytes.toString('latin1'), 0, limits);
   // RFC 9110 6.5.1: what frames a message comes too late here, and is there to confuse.
   if (fields.has('content-length') || fields.has('transfer-encoding')) {
     throw new FramingError('trailer-field', 'a trailer claims to frame the message');

@@ -12,18 +12,19 @@ export interface HeadLimits {
 const STRIDE = 4;
 
 /**
- * The field lines of one head, as offsets into its bytes: nothing is copied and no string is made before it is asked
- * for. Order, spelling and every byte of a value are those that were sent. Strings are latin1.
+ * The field lines of one head, as offsets into it: no string is made before it is asked for, and then as a slice of the
+ * head's. Order, spelling and every byte of a value are those that were sent. Strings are latin1.
  */
 export class Fields {
   /** The head that the fields stand in. */
   readonly bytes: Buffer;
-  readonly #offsets: readonly number[];
   /** All of `bytes`: one conversion and slices of it are several times faster than a conversion for each. */
-  #text: string | undefined;
+  readonly text: string;
+  readonly #offsets: readonly number[];
 
-  constructor(bytes: Buffer, offsets: readonly number[]) {
+  constructor(bytes: Buffer, text: string, offsets: readonly number[]) {
     this.bytes = bytes;
+    this.text = text;
     this.#offsets = offsets;
   }
 
@@ -54,7 +55,7 @@ export class Fields {
   lines(lowerName: string): string[] {
     const lines: string[] = [];
     for (let i = this.#find(lowerName, 0); i >= 0; i = this.#find(lowerName, i + 1)) {
-      lines.push(this.bytes.toString('latin1', this.lineStart(i), this.lineStart(i + 1) - 2));
+      lines.push(this.text.slice(this.lineStart(i), this.lineStart(i + 1) - 2));
     }
     return lines;
   }
@@ -86,8 +87,7 @@ export class Fields {
 
   #slice(i: number, at: number): string {
     const offset = i * STRIDE + at;
-    this.#text ??= this.bytes.toString('latin1');
-    return this.#text.slice(this.#offsets[offset], this.#offsets[offset + 1]);
+    return this.text.slice(this.#offsets[offset], this.#offsets[offset + 1]);
   }
 
   #find(lowerName: string, from: number): number {
@@ -115,9 +115,10 @@ export class Fields {
  *
  * The caller has made sure that `bytes` ends in CRLF CRLF: it stops every loop here, so that none looks at the length.
  *
+ * @param text `bytes` in latin1
  * @throws FramingError
  */
-export function parseFields(bytes: Buffer, at: number, limits: HeadLimits): Fields {
+export function parseFields(bytes: Buffer, text: string, at: number, limits: HeadLimits): Fields {
   const offsets: number[] = [];
   const end = bytes.length - 2;
   while (at < end) {
@@ -126,7 +127,7 @@ export function parseFields(bytes: Buffer, at: number, limits: HeadLimits): Fiel
     }
     at = parseFieldLine(bytes, at, offsets);
   }
-  return new Fields(bytes, offsets);
+  return new Fields(bytes, text, offsets);
 }
 
 /** Returns where the next line begins. */

@@ -35,6 +35,7 @@ export class RequestHead {
 export function parseRequestHead(bytes: Buffer, limits: HeadLimits): RequestHead {
   if (bytes[0] === CR && bytes[1] === LF) bytes = bytes.subarray(2);
   requireWholeHead(bytes);
+  const text = bytes.toString('latin1');
   let at = 0;
   while (is(bytes, at, TOKEN)) at++;
   if (at === 0 || bytes[at] !== SP) throw lineFault(bytes, at, 'the method is not a token');
@@ -44,16 +45,17 @@ export function parseRequestHead(bytes: Buffer, limits: HeadLimits): RequestHead
   if (targetEnd === methodEnd + 1 || bytes[at] !== SP) {
     throw lineFault(bytes, at, 'the target is not visible ASCII between two single spaces');
   }
-  const minor = parseVersion(bytes, ++at);
+  const minor = parseVersion(text, ++at);
   at += VERSION_LENGTH;
   if (bytes[at] !== CR || bytes[at + 1] !== LF) {
     throw lineFault(bytes, at, 'something stands behind the version');
   }
   return new RequestHead(
-    bytes.toString('latin1', 0, methodEnd),
+    text.slice(0, methodEnd),
+    // A string of its own: names of hosts are cut from it and remembered, which would keep all of the head.
     bytes.toString('latin1', methodEnd + 1, targetEnd),
     minor,
-    parseFields(bytes, at + 2, limits),
+    parseFields(bytes, text, at + 2, limits),
   );
 }
 

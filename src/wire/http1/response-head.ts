@@ -29,7 +29,7 @@ export class ResponseHead {
 
   /** The reason phrase, possibly empty. */
   get phrase(): string {
-    return this.bytes.toString('latin1', STATUS_END + 1, this.#phraseEnd);
+    return this.fields.text.slice(STATUS_END + 1, this.#phraseEnd);
   }
 
   get bytes(): Buffer {
@@ -47,7 +47,8 @@ export class ResponseHead {
  */
 export function parseResponseHead(bytes: Buffer, limits: HeadLimits): ResponseHead {
   requireWholeHead(bytes);
-  const minor = parseVersion(bytes, 0);
+  const text = bytes.toString('latin1');
+  const minor = parseVersion(text, 0);
   const status = parseStatus(bytes);
   let at = STATUS_END;
   if (bytes[at] === SP) {
@@ -57,7 +58,7 @@ export function parseResponseHead(bytes: Buffer, limits: HeadLimits): ResponseHe
     if (at === STATUS_END) throw statusFault();
     throw textFault(bytes, at);
   }
-  return new ResponseHead(minor, status, at, parseFields(bytes, at + 2, limits));
+  return new ResponseHead(minor, status, at, parseFields(bytes, text, at + 2, limits));
 }
 
 function parseStatus(bytes: Buffer): number {

@@ -10,13 +10,6 @@ interface Kept {
   readonly drop: (lowerName: string) => boolean;
 }
 
-/** Field lines that follow one another and all stay. */
-interface Run {
-  readonly bytes: Buffer;
-  readonly start: number;
-  readonly end: number;
-}
-
 /** A field of our own. */
 interface OwnField {
   readonly lowerName: string;
@@ -24,7 +17,7 @@ interface OwnField {
 }
 
 /**
- * Builds the head that goes on from the one that came: fields that are kept travel as the bytes that were sent, in their
+ * Builds the head that goes on from the one that came: fields that are kept travel byte for byte as they were sent, in their
  * order, copied in runs. Fields of our own stand before or behind them, as they are set before or after `keep`.
  */
 export class HeadWriter {
@@ -74,27 +67,23 @@ export class HeadWriter {
   }
 
   toBuffer(): Buffer {
-    const start = `${this.#startLine}\r\n${linesOf(this.#before)}`;
-    const end = `${linesOf(this.#behind)}\r\n`;
-    const runs: Run[] = [];
-    for (const kept of this.#kept) this.#collectRuns(kept, runs);
-    let length = start.length + end.length;
-    for (const run of runs) length += run.end - run.start;
-    const head = Buffer.allocUnsafe(length);
-    let at = head.write(start, 0, 'latin1');
-    for (const run of runs) at += run.bytes.copy(head, at, run.start, run.end);
-    head.write(end, at, 'latin1');
-    return head;
+    let head = `${this.#startLine}\r\n${linesOf(this.#before)}`;
+    for (const kept of this.#kept) head += this.#keptLines(kept);
+    head += `${linesOf(this.#behind)}\r\n`;
+    return Buffer.from(head, 'latin1');
   }
 
-  #collectRuns({ fields, drop }: Kept, runs: Run[]): void {
-    const { bytes, count } = fields;
+  /** In runs of lines that follow one another and all stay. */
+  #keptLines({ fields, drop }: Kept): string {
+    const { text, count } = fields;
+    let lines = '';
     let first = 0;
     for (let i = 0; i <= count; i++) {
       if (i < count && !this.#drops(fields.name(i).toLowerCase(), drop)) continue;
-      if (i > first) runs.push({ bytes, start: fields.lineStart(first), end: fields.lineStart(i) });
+      if (i > first) lines += text.slice(fields.lineStart(first), fields.lineStart(i));
       first = i + 1;
     }
+    return lines;
   }
 
   #drops(lowerName: string, drop: (lowerName: string) => boolean): boolean {
