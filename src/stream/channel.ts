@@ -13,9 +13,6 @@ export class ChannelLost extends SekishoError {
   }
 }
 
-/** One for all: every kept connection that is used again abandons a take, and a stack trace costs. */
-const ABANDONED = new ChannelLost('abandoned');
-
 interface Taker {
   readonly step: (chunk: Buffer) => unknown;
   readonly resolve: (value: never) => void;
@@ -92,8 +89,18 @@ export class Channel {
 
   /** Ends a take that is waiting, because its result is no longer wanted. */
   abandon(code: 'abandoned' | 'too-slow' = 'abandoned'): void {
-    const error = code === 'abandoned' ? ABANDONED : new ChannelLost(code);
-    this.#settle((taker) => taker.reject(error));
+    if (this.#taker !== undefined) this.#settle((taker) => taker.reject(new ChannelLost(code)));
+  }
+
+  /** Calls once at whatever comes next of a connection that nobody uses: bytes, which are dropped, its FIN, its loss. */
+  watch(disturbed: () => void): void {
+    this.#taker = { step: () => true, resolve: disturbed, reject: disturbed };
+    this.socket.resume();
+  }
+
+  /** It is used again. */
+  unwatch(): void {
+    this.#taker = undefined;
   }
 
   /** Called once when the connection breaks; not at an orderly FIN. */

@@ -42,13 +42,13 @@ export class HttpPool {
 
   /** The connection that was used last, since it is the likeliest to be alive. */
   take(key: string, addresses: readonly Ip[]): Connection<Channel> | undefined {
-    const kept = this.#kept.get(key) ?? [];
-    for (let i = kept.length - 1; i >= 0; i--) {
-      const entry = kept[i] as Kept;
-      if (!leadsTo(entry.connection, addresses)) continue;
+    const kept = this.#kept.get(key);
+    for (let i = (kept?.length ?? 0) - 1; kept !== undefined && i >= 0; i--) {
+      const { connection } = kept[i] as Kept;
+      if (!leadsTo(connection, addresses)) continue;
       this.#forget(key, kept, i);
       this.#counts.reused++;
-      return { ...entry.connection, reused: true };
+      return connection;
     }
     this.#counts.missed++;
     return undefined;
@@ -67,11 +67,14 @@ export class HttpPool {
       stream.destroy();
       return;
     }
-    const drop = () => this.#drop(key, connection);
+    const entry = {
+      connection: connection.reused ? connection : { ...connection, reused: true },
+      expires: performance.now() + this.#limits.idleMs,
+    };
     // Bytes that arrive now answer no request: whoever sent them must not reach the next one.
-    stream.take(() => true as const).then(drop, drop);
+    stream.watch(() => this.#drop(key, entry));
     this.#kept.set(key, kept);
-    kept.push({ connection, expires: performance.now() + this.#limits.idleMs });
+    kept.push(entry);
     this.#total++;
     this.#sweep ??= setTimeout(this.#dropExpired, this.#limits.idleMs).unref();
   }
@@ -88,7 +91,7 @@ export class HttpPool {
           next = Math.min(next, first.expires);
           break;
         }
-        this.#drop(key, first.connection);
+        this.#drop(key, first);
       }
     }
     if (this.#total > 0) this.#sweep = setTimeout(this.#dropExpired, Math.ceil(next - now)).unref();
@@ -100,25 +103,27 @@ export class HttpPool {
       for (const { connection } of kept) connection.stream.destroy();
   }
 
-  #drop(key: string, connection: Connection<Channel>): void {
+  #drop(key: string, entry: Kept): void {
     const kept = this.#kept.get(key);
-    const i = kept?.findIndex((entry) => entry.connection === connection) ?? -1;
+    const i = kept?.indexOf(entry) ?? -1;
     if (kept === undefined || i < 0) return;
     this.#forget(key, kept, i);
     this.#counts.discarded++;
-    connection.stream.destroy();
+    entry.connection.stream.destroy();
   }
 
   #forget(key: string, kept: Kept[], i: number): void {
-    const [entry] = kept.splice(i, 1) as [Kept];
+    const entry = kept[i] as Kept;
+    kept.splice(i, 1);
     this.#total--;
     if (kept.length === 0) this.#kept.delete(key);
-    entry.connection.stream.abandon();
+    entry.connection.stream.unwatch();
   }
 }
 
 /** Where nobody here resolved, the key alone says where to. */
 function leadsTo({ address }: Connection<Channel>, addresses: readonly Ip[]): boolean {
   if (address === undefined) return addresses.length === 0;
-  return addresses.some((ip) => ip.equals(address));
+  for (const ip of addresses) if (ip.equals(address)) return true;
+  return false;
 }
