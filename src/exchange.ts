@@ -48,9 +48,12 @@ export async function runExchange<Stream>(
 ): Promise<void> {
   const record = gate.recorder.begin(conversation);
   const inForce = gate.inForce();
-  const outcome = await pass(conversation, gate, inForce, record).catch((error: unknown) =>
-    endFailed(conversation, gate, inForce, record, error),
-  );
+  let outcome: Outcome;
+  try {
+    outcome = await pass(conversation, gate, inForce, record);
+  } catch (error) {
+    outcome = await endFailed(conversation, gate, inForce, record, error);
+  }
   record.outcome(outcome);
 }
 
@@ -84,12 +87,13 @@ async function pass<Stream>(
   if (!passes(named)) return refuse(named);
 
   // resolve once: these addresses are decided on, and these are dialled. Only a parent proxy may be left to resolve.
-  const ips = isLeftToParent(named, destination)
-    ? undefined
-    : await resolve(gate.resolver, destination.host).catch(async (error: unknown) => {
-        await record.decision(named);
-        throw error;
-      });
+  let ips: readonly Ip[] | undefined;
+  try {
+    if (!isLeftToParent(named, destination)) ips = await resolve(gate.resolver, destination.host);
+  } catch (error) {
+    await record.decision(named);
+    throw error;
+  }
 
   // decide on each address.
   const { decision, addresses } = ips
@@ -109,8 +113,8 @@ async function pass<Stream>(
   return conversation.relay();
 }
 
-function resolve(resolver: Resolver, host: Hostname | Ip): Promise<readonly Ip[]> {
-  return host instanceof Hostname ? resolver.resolve(host) : Promise.resolve([host]);
+function resolve(resolver: Resolver, host: Hostname | Ip): Promise<readonly Ip[]> | readonly Ip[] {
+  return host instanceof Hostname ? resolver.resolve(host) : [host];
 }
 
 async function endRefused<Stream>(

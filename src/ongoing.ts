@@ -3,15 +3,16 @@ export class Ongoing {
   #count = 0;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  async run(exchange: Promise<void>): Promise<void> {
+  run(exchange: Promise<void>): Promise<void> {
     this.#count++;
-    try {
-      await exchange;
-    } finally {
-      this.#count--;
-      if (this.#count === 0) this.#idle?.resolve();
-    }
+    exchange.then(this.#end, this.#end);
+    return exchange;
   }
+
+  readonly #end = (): void => {
+    this.#count--;
+    if (this.#count === 0) this.#idle?.resolve();
+  };
 
   ended(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();

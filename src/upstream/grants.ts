@@ -56,6 +56,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly #permission: Permission;
   readonly #ways: WaysOut;
   readonly #way: WayOut;
+  #key: string | undefined;
 
   constructor(permission: Permission, ways: WaysOut) {
     this.id = permission.id;
@@ -73,13 +74,12 @@ export class UpstreamGrant implements Grant<Channel> {
     return this.#open(trail, 'dial');
   }
 
-  async borrow(trail: Trail, which = 'kept or new'): Promise<Connection<Channel>> {
+  borrow(trail: Trail, which = 'kept or new'): Promise<Connection<Channel>> {
     const { pool } = this.#ways;
-    const kept =
-      which === 'new' ? undefined : pool.take(this.#poolKey(), this.#permission.addresses);
+    const kept = which === 'new' ? undefined : pool.take(this.#poolKey, this.#permission.addresses);
     if (kept === undefined) return this.#open(trail, 'dialForRequests');
     this.#permission.dialled(kept);
-    return kept;
+    return Promise.resolve(kept);
   }
 
   async #open(trail: Trail, how: 'dial' | 'dialForRequests'): Promise<Connection<Channel>> {
@@ -100,7 +100,7 @@ export class UpstreamGrant implements Grant<Channel> {
   }
 
   giveBack(connection: Connection<Channel>): void {
-    this.#ways.pool.put(this.#poolKey(), connection);
+    this.#ways.pool.put(this.#poolKey, connection);
   }
 
   async tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
@@ -134,9 +134,9 @@ export class UpstreamGrant implements Grant<Channel> {
   }
 
   /** Some servers take a connection for its first user's: no principal is given another's. */
-  #poolKey(): string {
-    const destination = destinationText(this.#permission.destination);
-    return `${destination} ${this.#way.id} ${this.principal?.name ?? ''}`;
+  get #poolKey(): string {
+    this.#key ??= `${destinationText(this.#permission.destination)} ${this.#way.id} ${this.principal?.name ?? ''}`;
+    return this.#key;
   }
 }
 

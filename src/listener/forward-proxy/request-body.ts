@@ -62,10 +62,10 @@ export class RequestBody {
     clearTimeout(this.#timer);
   }
 
-  /** Stops reading the body. Resolves once nothing of it is under way. */
-  async stop(): Promise<void> {
+  /** Stops reading the body. Resolves once nothing of it is under way; undefined where nothing was. */
+  stop(): Promise<void> | undefined {
     clearTimeout(this.#timer);
     if (!this.done) this.#client.abandon();
-    await this.#sending;
+    return this.#sending;
   }
 }

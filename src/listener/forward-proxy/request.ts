@@ -194,7 +194,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       this.channel.write(head);
       return this.#passBody(upstream, framing, onward);
     });
-    await this.#settleConnections(upstream, response, framing);
+    if (!this.#body.done) this.keepAlive = false;
+    await this.#body.stop();
+    this.#settleUpstream(upstream, response, framing);
     return this.#outcome(null);
   }
 
@@ -220,14 +222,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     return this.head.minor === 0 ? 'keep-alive' : undefined;
   }
 
-  /** Only connections on which both messages ended in order serve again. */
-  async #settleConnections(
-    upstream: Connection<Channel>,
-    response: ResponseHead,
-    framing: Framing,
-  ): Promise<void> {
-    if (!this.#body.done) this.keepAlive = false;
-    await this.#body.stop();
+  /** Only a connection on which both messages ended in order serves again. */
+  #settleUpstream(upstream: Connection<Channel>, response: ResponseHead, framing: Framing): void {
     const reusable =
       this.#body.done &&
       framing.kind !== 'close' &&
