@@ -9,6 +9,7 @@ import {
   compileDeny,
   type Parents,
 } from './rule.ts';
+import { Spelling } from './spelling.ts';
 import { Subjects } from './subjects.ts';
 
 /** The part of the configuration that decides. */
@@ -30,8 +31,9 @@ export interface Policy {
 export function compile(config: PolicyConfig): Policy {
   const subjects = new Subjects(config.groups, config.principals, config.enforcement === 'report');
   const parents = parentsOf(config.exits);
-  const allows = new DestinationIndex<CompiledAllow>(config.sets);
-  const denies = new DestinationIndex<CompiledDeny>(config.sets);
+  const spelling = new Spelling();
+  const allows = new DestinationIndex<CompiledAllow>(config.sets, spelling);
+  const denies = new DestinationIndex<CompiledDeny>(config.sets, spelling);
   for (const rule of config.rules) {
     if (rule.effect === 'allow') allows.add(compileAllow(rule, subjects, parents));
     else denies.add(compileDeny(rule, subjects));
