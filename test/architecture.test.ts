@@ -51,6 +51,7 @@ const ROOT_FILES = [
   'primary.ts',
   'reload.ts',
   'serving.ts',
+  'slices.ts',
   'systemd.ts',
   'telemetry.ts',
   'version.ts',

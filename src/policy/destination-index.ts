@@ -8,6 +8,7 @@ import { lists } from '../core/address-class.ts';
 import type { Hostname } from '../core/hostname.ts';
 import { Ip } from '../core/ip.ts';
 import { NetworkMap } from '../core/network-map.ts';
+import type { Work } from '../core/work.ts';
 import { NameTable, NONE, type Reach } from './name-table.ts';
 import type { CompiledRule } from './rule.ts';
 import { type Place, type Rules, type RuleVisitor, visitRules, withRule } from './rule-cells.ts';
@@ -41,14 +42,15 @@ export class DestinationIndex<R extends CompiledRule> {
     this.#spelling = spelling;
   }
 
-  add(rule: R): void {
+  *adding(rule: R): Work<void> {
     for (const pattern of rule.config.to) {
       if (pattern.kind === 'any') this.#any = withRule(this.#any, rule);
       else if (pattern.kind === 'host') this.#addNamed(pattern, pattern.host, 'exact', rule);
       else if (pattern.kind === 'suffix') {
         this.#addNamed(pattern, pattern.suffix, 'below', rule);
         if (pattern.apex) this.#addNamed(pattern, pattern.suffix, 'exact', rule);
-      } else this.#addOpened(pattern, rule);
+      } else yield* this.#addingOpened(pattern, rule);
+      yield;
     }
   }
 
@@ -98,14 +100,19 @@ export class DestinationIndex<R extends CompiledRule> {
     return entry;
   }
 
-  #addOpened(pattern: NetworkPattern | SetPattern, rule: R): void {
+  *#addingOpened(pattern: NetworkPattern | SetPattern, rule: R): Work<void> {
     const key = `${pattern.kind} ${patternText(pattern)}`;
     const known = this.#opened.get(key);
     if (known !== undefined) return this.#extend(known, rule);
     const list = this.#lists.push(rule) - 1;
     this.#opened.set(key, list);
     if (pattern.kind === 'network') this.#open(pattern, list, false);
-    else for (const entry of entriesOf(this.#sets, pattern.set)) this.#open(entry, list, true);
+    else {
+      for (const entry of entriesOf(this.#sets, pattern.set)) {
+        this.#open(entry, list, true);
+        yield;
+      }
+    }
   }
 
   #extend(list: number, rule: R): void {
