@@ -35,10 +35,10 @@ export async function openCourse(
     peers,
     seconds,
     warmUp,
-    site({ rules = RULES, checked = false } = {}) {
+    site({ rules = RULES, checked = false, stalls = false } = {}) {
       const place = join(dir, String(sites++));
       mkdirSync(place);
-      return { dir: place, httpPort, tunnelPort, rules, checked };
+      return { dir: place, httpPort, tunnelPort, rules, checked, stalls };
     },
     upstreamCpu: () => cpuSeconds(pages.pid) + cpuSeconds(end.pid),
     async close() {

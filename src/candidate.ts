@@ -1,9 +1,10 @@
 import type { Loaded } from './config/load.ts';
-import { fromPortableInSlices, type PortableConfig, toPortable } from './config/portable.ts';
+import { type PortableConfig, packing, unpacking } from './config/portable.ts';
 import type { Environment } from './config/surroundings.ts';
-import { type InForce, putTogether } from './in-force.ts';
+import { type InForce, puttingTogether } from './in-force.ts';
 import { readSecretFile } from './secret/file.ts';
 import { SecretFiles } from './secret/secret-files.ts';
+import { inSlices } from './slices.ts';
 
 /** A configuration, made ready and not yet in force. */
 export interface Candidate {
@@ -29,20 +30,20 @@ export interface Bundle {
  * @param portable the same configuration, where it is at hand
  * @throws ConfigError naming every secret that cannot be read
  */
-export function bundle(
+export async function bundle(
   loaded: Loaded,
   env: Environment,
   identityHeaders: ReadonlySet<string> = new Set(),
-  portable: PortableConfig = toPortable(loaded.config),
-): Candidate {
+  portable?: PortableConfig,
+): Promise<Candidate> {
   const files = new SecretFiles(readSecretFile);
-  const inForce = putTogether(loaded, { env, files }, identityHeaders);
+  const inForce = await inSlices(puttingTogether(loaded, { env, files }, identityHeaders));
   const { digest } = loaded;
   return {
     inForce,
     loaded,
     bundle: {
-      config: portable,
+      config: portable ?? (await inSlices(packing(loaded.config))),
       digest,
       secretFiles: files.contents(),
       identityHeaders,
@@ -56,6 +57,6 @@ export async function unbundle(
   env: Environment,
 ): Promise<InForce> {
   const files = new SecretFiles(readSecretFile, secretFiles);
-  const config = await fromPortableInSlices(portable);
-  return putTogether({ config, digest }, { env, files }, identityHeaders);
+  const config = await inSlices(unpacking(portable));
+  return inSlices(puttingTogether({ config, digest }, { env, files }, identityHeaders));
 }

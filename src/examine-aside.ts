@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
-import { fromPortableInSlices, type PortableConfig, toPortable } from './config/portable.ts';
+import { type PortableConfig, packing, unpacking } from './config/portable.ts';
 import { SekishoError } from './core/errors.ts';
 import type { Examined } from './examine.ts';
+import { inSlices } from './slices.ts';
 
 /** What the thread is given. */
 export interface Errand {
@@ -30,7 +31,7 @@ const LIMIT_MS = 120_000;
  * @throws SekishoError as `load` and `examine`, and `reload-too-slow`
  */
 export async function examineAside(file: string, before: Config): Promise<Examined> {
-  const errand: Errand = { file, before: toPortable(before) };
+  const errand: Errand = { file, before: await inSlices(packing(before)) };
   const thread = new Worker(entry(), { workerData: errand });
   const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
   try {
@@ -59,7 +60,7 @@ async function unpack(found: Found): Promise<Examined> {
   if ('code' in found) throw new SekishoError(found.code, found.message);
   const { loaded, config, differences } = found;
   return {
-    loaded: { ...loaded, config: await fromPortableInSlices(config) },
+    loaded: { ...loaded, config: await inSlices(unpacking(config)) },
     differences,
     portable: config,
   };

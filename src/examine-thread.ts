@@ -1,18 +1,23 @@
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { load } from './config/load.ts';
-import { fromPortable, toPortable } from './config/portable.ts';
+import { packing, unpacking } from './config/portable.ts';
 import { SekishoError } from './core/errors.ts';
+import { finish } from './core/work.ts';
 import { examine } from './examine.ts';
 import type { Errand, Found } from './examine-aside.ts';
+
+// On Linux this is about this thread alone: where cores are few, exchanges come first.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW);
 
 /** The thread of `examineAside`. A fault of ours ends it with an error, which the other side throws. */
 parentPort?.postMessage(run(workerData as Errand));
 
 function run({ file, before }: Errand): Found {
   try {
-    const { loaded, differences } = examine(load(file), fromPortable(before), Date.now());
+    const { loaded, differences } = examine(load(file), finish(unpacking(before)), Date.now());
     const { config, ...rest } = loaded;
-    return { loaded: rest, config: toPortable(config), differences };
+    return { loaded: rest, config: finish(packing(config)), differences };
   } catch (error) {
     if (!(error instanceof SekishoError)) throw error;
     return { code: error.code, message: error.message };

@@ -2,8 +2,9 @@ import type { Config, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
 import type { Secret } from './core/secret.ts';
+import { finish, type Work } from './core/work.ts';
 import { compileIdentity, type Identifier } from './identity/identify.ts';
-import { compile, type Policy } from './policy/policy.ts';
+import { compiling, type Policy } from './policy/policy.ts';
 import { readSecrets } from './secret/read.ts';
 import type { SecretSurroundings } from './secret/source.ts';
 import { compileExits } from './upstream/exits.ts';
@@ -25,18 +26,25 @@ export interface InForce {
   readonly secret: (ref: SecretRef) => Secret;
 }
 
+/** As `puttingTogether`, in one go. */
+export function putTogether(...parts: Parameters<typeof puttingTogether>): InForce {
+  return finish(puttingTogether(...parts));
+}
+
 /**
  * @param before headers that identified before: clients that still send one would hand it to their destinations
  * @throws ConfigError naming every secret that cannot be read
  */
-export function putTogether(
+export function* puttingTogether(
   { config, digest }: Pick<Loaded, 'config' | 'digest'>,
   surroundings: SecretSurroundings,
   before: ReadonlySet<string> = new Set(),
-): InForce {
+): Work<InForce> {
   const secrets = readSecrets(secretRefs(config), surroundings);
   const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
+  yield;
   const identifier = compileIdentity(config.principals, secret);
+  yield;
   return {
     config,
     digest,
@@ -44,7 +52,7 @@ export function putTogether(
     identifier,
     identityHeaders: new Set([...before, ...identifier.headerNames]),
     listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
-    policy: compile(config),
+    policy: yield* compiling(config),
     contact: config.gateway.contact,
     exits: compileExits(config.exits, config.credentials, secret),
   };

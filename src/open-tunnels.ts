@@ -1,5 +1,6 @@
 import { type Decision, deny, passes } from './core/decision.ts';
 import type { Ip } from './core/ip.ts';
+import type { Work } from './core/work.ts';
 import type { Permit } from './exchange.ts';
 import type { InForce } from './in-force.ts';
 import { decideAddress, decideName, isLeftToParent, type OwnAddresses } from './policy/policy.ts';
@@ -33,8 +34,14 @@ export class OpenTunnels {
   }
 
   /** Ends every tunnel that what is now in force would refuse, with that decision on its record. Gives their number. */
-  endDenied(inForce: InForce, now: number): number {
-    return [...this.#open].filter((tunnel) => this.#judge(tunnel, inForce, now)).length;
+  *endingDenied(inForce: InForce, now: number): Work<number> {
+    let ended = 0;
+    for (const tunnel of [...this.#open]) {
+      // What comes meanwhile is judged as it comes, and what is gone has ended by itself.
+      if (this.#open.has(tunnel) && this.#judge(tunnel, inForce, now)) ended++;
+      yield;
+    }
+    return ended;
   }
 
   /** Whether it was ended. */

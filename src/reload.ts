@@ -83,7 +83,7 @@ export class Reloads {
     if (reread === undefined) return false;
     try {
       const { loaded, differences, portable } = await reread(this.inForce.config);
-      const candidate = bundle(loaded, env, this.inForce.identityHeaders, portable);
+      const candidate = await bundle(loaded, env, this.inForce.identityHeaders, portable);
       refuseRotated(this.inForce, candidate.inForce);
       await workers.prepare(candidate);
       await this.#swap(candidate, differences);

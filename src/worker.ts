@@ -9,6 +9,7 @@ import type { ForwardProxyListener } from './listener/forward-proxy/listener.ts'
 import type { MetricSnapshot } from './metrics/snapshot.ts';
 import { buildParts, type Parts, type PartsOptions } from './parts.ts';
 import { createListener } from './serving.ts';
+import { inSlices } from './slices.ts';
 import type { WorkerState, Workers } from './workers.ts';
 
 /** What serves exchanges within one process. */
@@ -98,7 +99,7 @@ export class Worker implements Workers {
       owned: config.networks.owned,
       onFailure: config.audit.onFailure,
     });
-    return parts.tunnels.endDenied(parts.inForce, Date.now());
+    return inSlices(parts.tunnels.endingDenied(parts.inForce, Date.now()));
   }
 
   discard(): void {

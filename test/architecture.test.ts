@@ -52,6 +52,7 @@ const ROOT_FILES = [
   'primary.ts',
   'reload.ts',
   'serving.ts',
+  'slices.ts',
   'systemd.ts',
   'telemetry.ts',
   'version.ts',

@@ -10,6 +10,8 @@ export interface Site {
   readonly rules: number;
   /** Whether what comes through a tunnel has to begin with a ClientHello that names the host. */
   readonly checked: boolean;
+  /** Whether it is measured how long processes stand still. */
+  readonly stalls: boolean;
 }
 
 export interface Peer {
@@ -28,6 +30,8 @@ export interface RunningPeer {
   readonly tunnel: { readonly port: number; readonly head: string };
   /** Puts another policy in force. Resolves when that is under way. */
   reload?(): Promise<void>;
+  /** The longest that a process which serves stood still, in milliseconds, since this was asked last. */
+  stall?(): number;
   stop(): Promise<void>;
 }
 

@@ -16,6 +16,7 @@ import {
 } from './peer.ts';
 
 const ASK_AGAIN_MS = 20;
+const STALLS = new URL('../stalls.ts', import.meta.url);
 
 /** The gateway, built, with everything on: identity, rules, the record. */
 export function sekisho(workers: number, name = 'sekisho'): Peer {
@@ -43,7 +44,11 @@ async function start(site: Site, workers: number) {
   };
   write();
   const args = [GATEWAY, 'run', '-c', file];
-  const env = { BENCH_IDENTITY: IDENTITY };
+  const stalls = join(site.dir, 'stalls');
+  const env = {
+    BENCH_IDENTITY: IDENTITY,
+    ...(site.stalls && { BENCH_STALLS: stalls, NODE_OPTIONS: `--import ${STALLS}` }),
+  };
   const program = await startProgram(process.execPath, args, { env, output, ports: [port] });
   return {
     pid: program.pid,
@@ -55,8 +60,17 @@ async function start(site: Site, workers: number) {
       process.kill(program.pid, 'SIGHUP');
       while (reloads(output) === before) await wait(ASK_AGAIN_MS);
     },
+    stall: () => longestStall(stalls, program.pid),
     stop: () => program.stop(),
   };
+}
+
+/** Of the processes but the primary, since it was asked last. */
+function longestStall(file: string, primary: number): number {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  writeFileSync(file, '');
+  const stalls = lines.map((line) => line.split(' ').map(Number) as [number, number]);
+  return Math.max(0, ...stalls.flatMap(([pid, ms]) => (pid === primary ? [] : [ms])));
 }
 
 function reloads(log: string): number {

@@ -18,13 +18,16 @@ export const reload: Row = {
     { key: 'pause', title: 'longest pause ms', digits: 1 },
     { key: 'p99', title: 'p99 ms', digits: 2 },
     { key: 'quiet', title: 'longest without, ms', digits: 1 },
+    { key: 'stall', title: 'worker still ms', digits: 1 },
+    { key: 'quietStall', title: 'still without, ms', digits: 1 },
   ],
   targets: [
     { title: 'failed exchanges', atMost: 0, values: (series) => series('sekisho', 'failed') },
     { title: 'longest pause, ms', atMost: 20, values: (series) => series('sekisho', 'pause') },
+    { title: 'worker still, ms', atMost: 20, values: (series) => series('sekisho', 'stall') },
   ],
   notes: [
-    'The pause is the latency of the slowest request, counted from when it was due; beside it that of as long a time without a reload. Squid reads its list of hosts anew.',
+    'The pause is the latency of the slowest request, counted from when it was due; beside it that of as long a time without a reload. A worker is still while its event loop does not turn, for its own work or because others have its core. Squid reads its list of hosts anew.',
   ],
   contestants: (course) =>
     [course.ours, ...course.peers]
@@ -36,7 +39,7 @@ function contestant(peer: Peer, course: Course): Contestant {
   return {
     name: peer.name,
     async enter() {
-      const running = await peer.start(course.site({ rules: RULES }));
+      const running = await peer.start(course.site({ rules: RULES, stalls: true }));
       const pid = running.pid as number;
       const seconds = ((RELOADS + 1) * BETWEEN_MS) / 1000;
       const load = { ...running.http, connections: 32, rate: RATE, seconds };
@@ -44,7 +47,9 @@ function contestant(peer: Peer, course: Course): Contestant {
       return {
         async round() {
           const begin = cpuSeconds(pid);
+          running.stall?.();
           const quiet = await loadHttp(load);
+          const quietStall = running.stall?.() ?? Number.NaN;
           const middle = cpuSeconds(pid);
           const loading = loadHttp(load);
           for (let n = 0; n < RELOADS; n++) {
@@ -58,6 +63,8 @@ function contestant(peer: Peer, course: Course): Contestant {
             pause: loaded.max,
             p99: loaded.p99,
             quiet: quiet.max,
+            stall: running.stall?.() ?? Number.NaN,
+            quietStall,
           };
         },
         leave: () => running.stop(),

@@ -1,12 +1,25 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { deserialize, serialize } from 'node:v8';
 import { Hostname } from '../core/hostname.ts';
 import { Cidr, Ip } from '../core/ip.ts';
-import type { Config, Position, SecretRef } from './config.ts';
+import type { Work } from '../core/work.ts';
+import type { Config, Position, SecretRef, SetConfig } from './config.ts';
 import { literalRef } from './secret-ref.ts';
 
-/** A configuration as bytes, which another process or thread of this gateway makes the same values of. */
-export type PortableConfig = Uint8Array;
+/**
+ * A configuration as bytes, which another process or thread of this gateway makes the same values of: in pieces, each of
+ * them soon read.
+ */
+export type PortableConfig = readonly Uint8Array[];
+
+/** What one piece holds: everything but the long lists, a set, and then some entries of it, or some rules. */
+type Piece =
+  | { readonly rest: Omit<Config, 'sets' | 'rules'> }
+  | { readonly set: string; readonly at: Position }
+  | { readonly entries: SetConfig['entries'] }
+  | { readonly rules: Config['rules'] };
+
+/** Entries or rules. */
+const A_PIECE = 50;
 
 /** How values of classes travel, by a key that no written name can be. */
 const TAGS = {
@@ -16,27 +29,48 @@ const TAGS = {
   literal: '\0literal',
 } as const;
 
-export function toPortable(config: Config): PortableConfig {
-  return serialize(pack(config));
-}
-
-/** @throws TypeError for what `toPortable` never makes */
-export function fromPortable(portable: PortableConfig): Config {
-  return unpack(deserialize(portable)) as Config;
-}
-
-/** Rules that are unpacked within one turn of the event loop. */
-const RULES_A_TURN = 500;
-
-/** As `fromPortable`, in slices that leave the event loop to others in between. */
-export async function fromPortableInSlices(portable: PortableConfig): Promise<Config> {
-  const { rules, ...rest } = deserialize(portable) as Config;
-  for (let done = 0; done < rules.length; done += RULES_A_TURN) {
-    await nextTurn();
-    for (const rule of rules.slice(done, done + RULES_A_TURN)) unpack(rule);
+export function* packing(config: Config): Work<PortableConfig> {
+  const portable: Uint8Array[] = [];
+  for (const piece of piecesOf(config)) {
+    portable.push(serialize(pack(piece)));
+    yield;
   }
-  await nextTurn();
-  return { ...(unpack(rest) as Config), rules };
+  return portable;
+}
+
+function* piecesOf({ sets, rules, ...rest }: Config): Generator<Piece> {
+  yield { rest };
+  for (const [set, { at, entries }] of sets) {
+    yield { set, at };
+    for (const some of partsOf(entries)) yield { entries: some };
+  }
+  for (const some of partsOf(rules)) yield { rules: some };
+}
+
+function* partsOf<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += A_PIECE) yield list.slice(at, at + A_PIECE);
+}
+
+/** @throws TypeError for what `packing` never makes */
+export function* unpacking(portable: PortableConfig): Work<Config> {
+  const unpacker = new Unpacker();
+  const sets = new Map<string, SetConfig>();
+  const rules: Config['rules'][number][] = [];
+  let rest: Omit<Config, 'sets' | 'rules'> | undefined;
+  let entries: SetConfig['entries'][number][] = [];
+  for (const bytes of portable) {
+    const piece = unpacker.unpack(deserialize(bytes)) as Piece;
+    if ('rest' in piece) rest = piece.rest;
+    else if ('rules' in piece) rules.push(...piece.rules);
+    else if ('entries' in piece) entries.push(...piece.entries);
+    else {
+      entries = [];
+      sets.set(piece.set, { entries, at: piece.at });
+    }
+    yield;
+  }
+  if (rest === undefined) throw new TypeError('a part of the configuration is missing');
+  return { ...rest, sets, rules };
 }
 
 /** The same arrays, maps and objects, with tagged text in place of values of classes. */
@@ -61,23 +95,34 @@ function isLiteral(value: object): value is SecretRef & { from: 'literal' } {
 }
 
 /** Puts the values back where they belong. What was deserialized belongs to nobody else: it is changed in place. */
-function unpack(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) value[i] = unpack(value[i]);
-    return value;
+class Unpacker {
+  /** Every text once: a file's name, say, comes with each rule. */
+  readonly #texts = new Map<string, string>();
+
+  unpack(value: unknown): unknown {
+    if (typeof value === 'string') return this.#text(value);
+    if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) {
+      for (let i = 0; i < value.length; i++) value[i] = this.unpack(value[i]);
+      return value;
+    }
+    if (value instanceof Map) {
+      for (const [key, one] of value) value.set(key, this.unpack(one));
+      return value;
+    }
+    const fields = value as Record<string, unknown>;
+    for (const key in fields) {
+      if (key.startsWith('\0')) return revive(key, fields);
+      fields[key] = this.unpack(fields[key]);
+    }
+    return fields;
   }
-  if (value instanceof Map) {
-    for (const [key, one] of value) value.set(key, unpack(one));
-    return value;
+
+  #text(text: string): string {
+    const known = this.#texts.get(text);
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
   }
-  const fields = value as Record<string, unknown>;
-  for (const key in fields) {
-    if (key.startsWith('\0')) return revive(key, fields);
-    const one = fields[key];
-    if (typeof one === 'object') fields[key] = unpack(one);
-  }
-  return fields;
 }
 
 function revive(tag: string, fields: Record<string, unknown>): Ip | Cidr | Hostname | SecretRef {

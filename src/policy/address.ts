@@ -1,7 +1,7 @@
 import { lists, opens, type SpecialRange, specialRange } from '../core/address-class.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
-import type { Place } from './destination-index.ts';
 import type { CompiledAllow } from './rule.ts';
+import type { Place } from './rule-cells.ts';
 
 /** What the gateway knows of its own host. */
 export interface OwnAddresses {
@@ -41,11 +41,7 @@ export function isPublic({ range, own }: Dialled): boolean {
  * Whether an allow rule that was reached through a place permits an address: it must be listed, where the rule lists
  * addresses at all, and unless it is public, an entry must open it.
  */
-export function permits(
-  rule: CompiledAllow,
-  place: Place<CompiledAllow>,
-  dialled: Dialled,
-): boolean {
+export function permits(rule: CompiledAllow, place: Place, dialled: Dialled): boolean {
   const { addresses } = rule.config;
   if (addresses !== undefined && !addresses.some((cidr) => lists(cidr, dialled.ip))) return false;
   if (isPublic(dialled)) return true;

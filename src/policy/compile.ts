@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { ParentHop } from '../core/decision.ts';
 import { hostText } from '../core/destination.ts';
+import { finish, type Work } from '../core/work.ts';
 import { DestinationIndex } from './destination-index.ts';
 import {
   type CompiledAllow,
@@ -9,6 +10,7 @@ import {
   compileDeny,
   type Parents,
 } from './rule.ts';
+import { Spelling } from './spelling.ts';
 import { Subjects } from './subjects.ts';
 
 /** The part of the configuration that decides. */
@@ -26,15 +28,21 @@ export interface Policy {
   readonly denies: DestinationIndex<CompiledDeny>;
 }
 
-/** @param config as `load` gives it: every name in it is defined */
+/** As `compiling`, in one go. */
 export function compile(config: PolicyConfig): Policy {
+  return finish(compiling(config));
+}
+
+/** @param config as `load` gives it: every name in it is defined */
+export function* compiling(config: PolicyConfig): Work<Policy> {
   const subjects = new Subjects(config.groups, config.principals, config.enforcement === 'report');
   const parents = parentsOf(config.exits);
-  const allows = new DestinationIndex<CompiledAllow>(config.sets);
-  const denies = new DestinationIndex<CompiledDeny>(config.sets);
+  const spelling = new Spelling();
+  const allows = new DestinationIndex<CompiledAllow>(config.sets, spelling);
+  const denies = new DestinationIndex<CompiledDeny>(config.sets, spelling);
   for (const rule of config.rules) {
-    if (rule.effect === 'allow') allows.add(compileAllow(rule, subjects, parents));
-    else denies.add(compileDeny(rule, subjects));
+    if (rule.effect === 'allow') yield* allows.adding(compileAllow(rule, subjects, parents));
+    else yield* denies.adding(compileDeny(rule, subjects));
   }
   return { config, subjects, parents, allows, denies };
 }

@@ -89,7 +89,7 @@ function judge(policy: Policy, question: Question, dialled: Dialled | undefined)
   if (dialled?.listener === true) return closed(denial(question, stage, 'loop'));
 
   const denied = findDeny(policy.denies, asked, dialled);
-  if (denied !== undefined && !denied.config.report && !report) {
+  if (denied !== undefined && !denied.report && !report) {
     return closed(denial(question, stage, 'rule-deny', { rule: denied }));
   }
   const found = findAllow(policy.allows, asked, dialled);
@@ -155,7 +155,7 @@ function allowance(question: Question, stage: Stage, rule: CompiledAllow): Decis
     rule: rule.name,
     mode: 'enforce',
     settings: rule.settings,
-    owner: rule.config.owner ?? question.principal?.owner,
+    owner: rule.owner ?? question.principal?.owner,
   };
 }
 
@@ -171,7 +171,7 @@ function denial(
     reason,
     rule: more.rule?.name,
     mode: 'enforce',
-    owner: more.rule?.config.owner ?? question.principal?.owner,
+    owner: more.rule?.owner ?? question.principal?.owner,
     detail: more.detail,
   };
 }

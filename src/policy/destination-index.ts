@@ -6,140 +6,131 @@ import type {
 } from '../config/config.ts';
 import { lists } from '../core/address-class.ts';
 import type { Hostname } from '../core/hostname.ts';
-import { type Cidr, Ip } from '../core/ip.ts';
+import { Ip } from '../core/ip.ts';
 import { NetworkMap } from '../core/network-map.ts';
+import type { Work } from '../core/work.ts';
+import { NameTable, NONE, type Reach } from './name-table.ts';
 import type { CompiledRule } from './rule.ts';
+import { type Place, type Rules, type RuleVisitor, visitRules, withRule } from './rule-cells.ts';
+import type { Spelling } from './spelling.ts';
 import type { Subject } from './subjects.ts';
 
-/** Up to here, asking each rule whom it is for is quicker than looking its callers up. */
-const FEW = 8;
+type SetPattern = Extract<DestinationPattern, { readonly kind: 'set' }>;
 
-/** Rules for the same destinations, by whom they are for. */
-export class RuleCells<R extends CompiledRule> {
-  readonly #rules: R[] = [];
-  #cells: Map<string, R[]> | undefined;
-
-  add(rule: R): void {
-    this.#rules.push(rule);
-    if (this.#cells !== undefined) fileByCaller(this.#cells, rule);
-    else if (this.#rules.length > FEW) {
-      this.#cells = new Map();
-      for (const each of this.#rules) fileByCaller(this.#cells, each);
-    }
-  }
-
-  /** Visits every rule that is for this caller, some perhaps twice. */
-  visit(subject: Subject, visit: (rule: R) => void): void {
-    const cells = this.#cells;
-    if (cells === undefined) {
-      for (const rule of this.#rules) {
-        if (rule.subjects.some((key) => subject.set.has(key))) visit(rule);
-      }
-    } else if (cells.size < subject.keys.length) {
-      for (const [key, rules] of cells) if (subject.set.has(key)) rules.forEach(visit);
-    } else {
-      for (const key of subject.keys) cells.get(key)?.forEach(visit);
-    }
-  }
+/** A network, and the number of the list of its rules. */
+interface Network extends Place {
+  readonly list: number;
 }
 
-function fileByCaller<R extends CompiledRule>(cells: Map<string, R[]>, rule: R): void {
-  for (const key of rule.subjects) file(cells, key, rule);
-}
-
-/** The rules that one pattern leads to. */
-export interface Place<R extends CompiledRule> {
-  readonly rules: RuleCells<R>;
-  /** How specific the pattern is among all patterns. */
-  readonly rank: number;
-  /** The network, where the pattern is one. */
-  readonly network: Cidr | undefined;
-}
+const ANY: Place = { rank: 0, network: undefined };
 
 /** From a destination to the rules that speak of it, however many others there are. */
 export class DestinationIndex<R extends CompiledRule> {
-  readonly #exact = new Map<string, Place<R>[]>();
-  readonly #below = new Map<string, Place<R>[]>();
-  /** Saves looking up most of the suffixes that are none. */
-  readonly #suffixLengths = new Set<number>();
-  readonly #networks = new NetworkMap<Place<R>>();
-  #any: Place<R> | undefined;
-  readonly #cells = new Map<string, RuleCells<R>>();
+  readonly #names = new NameTable();
+  readonly #networks = new NetworkMap<Network>();
+  /** Of the rules for one pattern, or for one set: its entries all lead to the same list, however many rules name it. */
+  readonly #lists: Rules<R>[] = [];
+  /** The lists of sets and networks, by their texts. */
+  readonly #opened = new Map<string, number>();
   readonly #sets: ReadonlyMap<string, SetConfig>;
+  readonly #spelling: Spelling;
+  #any: Rules<R> | undefined;
 
-  constructor(sets: ReadonlyMap<string, SetConfig>) {
+  /** @param spelling one for all indices that are asked about the same names */
+  constructor(sets: ReadonlyMap<string, SetConfig>, spelling: Spelling) {
     this.#sets = sets;
+    this.#spelling = spelling;
   }
 
-  add(rule: R): void {
-    for (const pattern of rule.config.to) this.#cellsOf(pattern).add(rule);
+  *adding(rule: R): Work<void> {
+    for (const pattern of rule.config.to) {
+      if (pattern.kind === 'any') this.#any = withRule(this.#any, rule);
+      else if (pattern.kind === 'host') this.#addNamed(pattern, pattern.host, 'exact', rule);
+      else if (pattern.kind === 'suffix') {
+        this.#addNamed(pattern, pattern.suffix, 'below', rule);
+        if (pattern.apex) this.#addNamed(pattern, pattern.suffix, 'exact', rule);
+      } else yield* this.#addingOpened(pattern, rule);
+      yield;
+    }
   }
 
-  /** The patterns that match a name: itself, the suffixes of its labels, and `*`. */
-  named({ name }: Hostname): Place<R>[] {
-    const places = this.#exact.get(name)?.slice() ?? [];
-    if (this.#below.size > 0) {
-      for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
-        if (!this.#suffixLengths.has(name.length - dot - 1)) continue;
-        const below = this.#below.get(name.slice(dot + 1));
-        if (below !== undefined) places.push(...below);
+  /** By the patterns that match a name: itself, the suffixes of its labels, and `*`. */
+  visitNamed({ name }: Hostname, subject: Subject, visitor: RuleVisitor<R>): void {
+    const spelling = this.#spelling.read(name);
+    const names = this.#names;
+    for (let end = spelling.count - 1; end >= 0; end--) {
+      const reach = end === spelling.count - 1 ? 'exact' : 'below';
+      let entry = names.first(spelling, end, reach);
+      for (; entry !== NONE; entry = names.next(entry, spelling, end, reach)) {
+        const rules = this.#lists[names.list(entry)] as Rules<R>;
+        visitRules(rules, subject, { rank: names.rank(entry), network: undefined }, visitor);
       }
     }
-    if (this.#any !== undefined) places.push(this.#any);
-    return places;
+    this.visitAny(subject, visitor);
   }
 
-  /** The networks that list an address, in the form that is dialled or as the IPv4 address inside. */
-  listing(ip: Ip): Place<R>[] {
-    const inner = ip.inner;
-    const places = this.#networks.find(ip);
-    return inner === undefined ? places : places.concat(this.#networks.find(inner));
-  }
-
-  get any(): Place<R> | undefined {
-    return this.#any;
-  }
-
-  #cellsOf(pattern: DestinationPattern): RuleCells<R> {
-    const key = `${pattern.kind} ${patternText(pattern)}`;
-    let cells = this.#cells.get(key);
-    if (cells === undefined) {
-      cells = new RuleCells();
-      this.#cells.set(key, cells);
-      this.#open(pattern, cells);
+  /** By the networks that list an address, in the form that is dialled or as the IPv4 address inside. */
+  visitListing(ip: Ip, subject: Subject, visitor: RuleVisitor<R>): void {
+    const { inner } = ip;
+    for (const each of inner === undefined ? [ip] : [ip, inner]) {
+      for (const network of this.#networks.find(each))
+        visitRules(this.#lists[network.list] as Rules<R>, subject, network, visitor);
     }
-    return cells;
   }
 
-  /** Makes a pattern lead to its cells. The hosts of a set all lead to the same ones, however many rules name the set. */
-  #open(pattern: DestinationPattern, rules: RuleCells<R>): void {
-    if (pattern.kind === 'any') {
-      this.#any = { rules, rank: patternRank(pattern, false), network: undefined };
-    } else if (pattern.kind === 'set') {
-      for (const entry of entriesOf(this.#sets, pattern.set)) this.#openEntry(entry, rules, true);
-    } else this.#openEntry(pattern, rules, false);
+  /** By `*`. */
+  visitAny(subject: Subject, visitor: RuleVisitor<R>): void {
+    if (this.#any !== undefined) visitRules(this.#any, subject, ANY, visitor);
   }
 
-  #openEntry(entry: HostPattern | NetworkPattern, rules: RuleCells<R>, inSet: boolean): void {
+  #addNamed(pattern: HostPattern, { name }: Hostname, reach: Reach, rule: R): void {
+    const rank = patternRank(pattern, false);
+    const spelling = this.#spelling.read(name);
+    const known = this.#entryOf(spelling, reach, rank);
+    if (known !== NONE) this.#extend(this.#names.list(known), rule);
+    else this.#names.add(spelling, reach, this.#lists.push(rule) - 1, rank);
+  }
+
+  #entryOf(spelling: Spelling, reach: Reach, rank: number): number {
+    const names = this.#names;
+    const whole = spelling.count - 1;
+    let entry = names.first(spelling, whole, reach);
+    while (entry !== NONE && names.rank(entry) !== rank)
+      entry = names.next(entry, spelling, whole, reach);
+    return entry;
+  }
+
+  *#addingOpened(pattern: NetworkPattern | SetPattern, rule: R): Work<void> {
+    const key = `${pattern.kind} ${patternText(pattern)}`;
+    const known = this.#opened.get(key);
+    if (known !== undefined) return this.#extend(known, rule);
+    const list = this.#lists.push(rule) - 1;
+    this.#opened.set(key, list);
+    if (pattern.kind === 'network') this.#open(pattern, list, false);
+    else {
+      for (const entry of entriesOf(this.#sets, pattern.set)) {
+        this.#open(entry, list, true);
+        yield;
+      }
+    }
+  }
+
+  #extend(list: number, rule: R): void {
+    this.#lists[list] = withRule(this.#lists[list], rule);
+  }
+
+  #open(entry: HostPattern | NetworkPattern, list: number, inSet: boolean): void {
     const rank = patternRank(entry, inSet);
     if (entry.kind === 'network') {
-      this.#networks.add(entry.cidr, { rules, rank, network: entry.cidr });
-      return;
-    }
-    const place: Place<R> = { rules, rank, network: undefined };
-    if (entry.kind === 'host') file(this.#exact, entry.host.name, place);
-    else {
-      file(this.#below, entry.suffix.name, place);
-      this.#suffixLengths.add(entry.suffix.name.length);
-      if (entry.apex) file(this.#exact, entry.suffix.name, place);
+      this.#networks.add(entry.cidr, { list, rank, network: entry.cidr });
+    } else if (entry.kind === 'host') {
+      this.#names.add(this.#spelling.read(entry.host.name), 'exact', list, rank);
+    } else {
+      const spelling = this.#spelling.read(entry.suffix.name);
+      this.#names.add(spelling, 'below', list, rank);
+      if (entry.apex) this.#names.add(spelling, 'exact', list, rank);
     }
   }
-}
-
-function file<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, [value]);
-  else values.push(value);
 }
 
 export function entriesOf(

@@ -1,4 +1,5 @@
 import { type Diagnostic, quote } from '../core/diagnostic.ts';
+import type { Hostname } from '../core/hostname.ts';
 import { Ip } from '../core/ip.ts';
 import { NetworkMap } from '../core/network-map.ts';
 import type { Policy } from './compile.ts';
@@ -58,13 +59,14 @@ function comesFirst(deny: CompiledDeny, other: CompiledRule, coverage: Coverage)
 
 function rulesAt<R extends CompiledRule>(
   index: DestinationIndex<R>,
-  host: Parameters<DestinationIndex<R>['named']>[0] | Ip,
+  host: Hostname | Ip,
   subject: Subject,
 ): R[] {
-  const literal = host instanceof Ip;
-  const places = literal ? index.listing(host) : index.named(host);
-  if (literal && index.any !== undefined) places.push(index.any);
   const rules: R[] = [];
-  for (const place of places) place.rules.visit(subject, (rule) => rules.push(rule));
+  const collect = { meet: (rule: R) => void rules.push(rule) };
+  if (host instanceof Ip) {
+    index.visitListing(host, subject, collect);
+    index.visitAny(subject, collect);
+  } else index.visitNamed(host, subject, collect);
   return rules;
 }

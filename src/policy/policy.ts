@@ -1,6 +1,6 @@
 /** What this folder offers: may this principal go there, by which rule, and why. */
 export type { OwnAddresses } from './address.ts';
-export { compile, type Policy, type PolicyConfig } from './compile.ts';
+export { compile, compiling, type Policy, type PolicyConfig } from './compile.ts';
 export {
   type AddressesDecision,
   decideAddress,

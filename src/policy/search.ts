@@ -1,6 +1,6 @@
 import { Ip } from '../core/ip.ts';
 import { type Dialled, permits } from './address.ts';
-import type { DestinationIndex, Place } from './destination-index.ts';
+import type { DestinationIndex } from './destination-index.ts';
 import {
   type Asked,
   CONDITION_RANKS,
@@ -10,6 +10,7 @@ import {
   matchAllow,
   matchDeny,
 } from './rule.ts';
+import type { Place, RuleVisitor } from './rule-cells.ts';
 
 export interface FoundAllow {
   /** The most specific rule that matches and permits the address. */
@@ -29,27 +30,49 @@ export function findAllow(
   dialled: Dialled | undefined,
 ): FoundAllow {
   const { host } = asked.question.destination;
-  const best = new Best<CompiledAllow>();
-  const forbidding = new Best<CompiledAllow>();
-  let tied: CompiledAllow[] = [];
-  let near: FoundAllow['near'];
-  const places = host instanceof Ip ? index.listing(host) : index.named(host);
-  for (const place of places) {
-    place.rules.visit(asked.subject, (rule) => {
-      const match = matchAllow(rule, asked);
-      if (match === 'unreadable' || match === 'unclear-path') near ??= match;
-      if (typeof match === 'string') return;
-      const rank = place.rank * CONDITION_RANKS + match;
-      if (dialled !== undefined && !permits(rule, place, dialled)) forbidding.offer(rule, rank);
-      else {
-        if (rank > best.rank) tied = [];
-        else if (rank === best.rank) tied.push(rule, best.rule as CompiledAllow);
-        best.offer(rule, rank);
-      }
-    });
+  const search = new AllowSearch(asked, dialled);
+  if (host instanceof Ip) index.visitListing(host, asked.subject, search);
+  else index.visitNamed(host, asked.subject, search);
+  return search.found();
+}
+
+class AllowSearch implements RuleVisitor<CompiledAllow> {
+  readonly #asked: Asked;
+  readonly #dialled: Dialled | undefined;
+  readonly #best = new Best<CompiledAllow>();
+  readonly #forbidding = new Best<CompiledAllow>();
+  #tied: CompiledAllow[] | undefined;
+  #near: FoundAllow['near'];
+
+  constructor(asked: Asked, dialled: Dialled | undefined) {
+    this.#asked = asked;
+    this.#dialled = dialled;
   }
-  const rival = best.rule && findRival(best.rule, tied, asked);
-  return { rule: best.rule, rival, forbidding: forbidding.rule, near };
+
+  meet(rule: CompiledAllow, place: Place): void {
+    const match = matchAllow(rule, this.#asked);
+    if (match === 'unreadable' || match === 'unclear-path') this.#near ??= match;
+    if (typeof match === 'string') return;
+    const rank = place.rank * CONDITION_RANKS + match;
+    if (this.#dialled !== undefined && !permits(rule, place, this.#dialled)) {
+      this.#forbidding.offer(rule, rank);
+      return;
+    }
+    const best = this.#best;
+    if (rank > best.rank) this.#tied = undefined;
+    else if (rank === best.rank) {
+      this.#tied ??= [];
+      this.#tied.push(rule, best.rule as CompiledAllow);
+    }
+    best.offer(rule, rank);
+  }
+
+  found(): FoundAllow {
+    const { rule } = this.#best;
+    const tied = this.#tied;
+    const rival = rule && tied && findRival(rule, tied, this.#asked);
+    return { rule, rival, forbidding: this.#forbidding.rule, near: this.#near };
+  }
 }
 
 /** Of the rules that tie with the winner, the first by name that it matters not to have won. */
@@ -73,32 +96,39 @@ export function findDeny(
   asked: Asked,
   dialled: Dialled | undefined,
 ): CompiledDeny | undefined {
-  const enforcing = new Best<CompiledDeny>();
-  const reporting = new Best<CompiledDeny>();
-  for (const place of denyPlaces(index, asked, dialled)) {
-    place.rules.visit(asked.subject, (rule) => {
-      const match = matchDeny(rule, asked);
-      if (typeof match === 'string') return;
-      const best = rule.config.report ? reporting : enforcing;
-      best.offer(rule, place.rank * CONDITION_RANKS + match);
-    });
+  const { host } = asked.question.destination;
+  const { subject } = asked;
+  const search = new DenySearch(asked);
+  // A deny's `*` means literals too, and its networks mean whatever is dialled.
+  if (host instanceof Ip) {
+    index.visitListing(dialled?.ip ?? host, subject, search);
+    index.visitAny(subject, search);
+  } else {
+    index.visitNamed(host, subject, search);
+    if (dialled !== undefined) index.visitListing(dialled.ip, subject, search);
   }
-  return enforcing.rule ?? reporting.rule;
+  return search.found();
 }
 
-/** A deny's `*` means literals too, and its networks mean whatever is dialled. */
-function denyPlaces(
-  index: DestinationIndex<CompiledDeny>,
-  asked: Asked,
-  dialled: Dialled | undefined,
-): Place<CompiledDeny>[] {
-  const { host } = asked.question.destination;
-  if (!(host instanceof Ip)) {
-    const named = index.named(host);
-    return dialled === undefined ? named : named.concat(index.listing(dialled.ip));
+class DenySearch implements RuleVisitor<CompiledDeny> {
+  readonly #asked: Asked;
+  readonly #enforcing = new Best<CompiledDeny>();
+  readonly #reporting = new Best<CompiledDeny>();
+
+  constructor(asked: Asked) {
+    this.#asked = asked;
   }
-  const listing = index.listing(dialled?.ip ?? host);
-  return index.any === undefined ? listing : listing.concat(index.any);
+
+  meet(rule: CompiledDeny, place: Place): void {
+    const match = matchDeny(rule, this.#asked);
+    if (typeof match === 'string') return;
+    const best = rule.report ? this.#reporting : this.#enforcing;
+    best.offer(rule, place.rank * CONDITION_RANKS + match);
+  }
+
+  found(): CompiledDeny | undefined {
+    return this.#enforcing.rule ?? this.#reporting.rule;
+  }
 }
 
 /** The highest ranked rule; among equals the one first in the order of names, so that the order of rules never matters. */

@@ -31,6 +31,7 @@ export class Subjects {
   readonly #parents = new Map<string, string[]>();
   readonly #globs: { readonly pattern: RegExp; readonly group: string }[] = [];
   readonly #keys = new Map<string, string>();
+  readonly #lists = new Map<string, readonly string[]>();
   readonly #memory = new Map<string, { template: string | undefined; subject: Subject }>();
   readonly #anonymous: Subject;
 
@@ -69,6 +70,16 @@ export class Subjects {
     const key = `${this.#kindOf(reference)} ${reference}`;
     this.#keys.set(reference, key);
     return key;
+  }
+
+  /** One list for all rules that name the same callers. */
+  keysOf(references: readonly string[], wildcard: 'everyone' | 'identified'): readonly string[] {
+    const text = `${wildcard} ${JSON.stringify(references)}`;
+    const known = this.#lists.get(text);
+    if (known !== undefined) return known;
+    const keys = references.map((reference) => this.keyOf(reference, wildcard));
+    this.#lists.set(text, keys);
+    return keys;
   }
 
   #kindOf(reference: string): 'group' | 'template' | 'principal' {

@@ -32,6 +32,8 @@ export class Child {
 
   constructor(number: number, offer: WorkerOffer, log: Logger) {
     const child = fork(entry(), [String(number)], {
+      // So that a reload can collect garbage in small portions: see `inSlices`.
+      execArgv: [...process.execArgv, '--expose-gc'],
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

@@ -20,7 +20,7 @@ export async function startSupervised(
   const { env, log } = surroundings;
   const { workers } = loaded.config.gateway;
   const made: Candidate[] = [];
-  await preflight(loaded.config, log, () => made.push(bundle(loaded, env)));
+  await preflight(loaded.config, log, async () => made.push(await bundle(loaded, env)));
   const [candidate] = made as [Candidate];
   const metrics = new PrimaryMetrics(VERSION, Date.now());
   const supervisor = await Supervisor.open({
