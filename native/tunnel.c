@@ -294,13 +294,11 @@ static size_t read_some(struct relay *relay, struct flow *flow) {
 }
 
 static void pass_fin_on(struct relay *relay, struct flow *flow) {
-  flow->over = true;
-  if (shutdown(flow->to->fd, SHUT_WR) < 0) {
-    end_tunnel(relay, flow->to->tunnel, flow->to->reset);
-    return;
-  }
   struct tunnel *tunnel = flow->to->tunnel;
+  flow->over = true;
+  /* The last FIN is said by closing. */
   if (tunnel->up.over && tunnel->down.over) end_tunnel(relay, tunnel, BOTH_DONE);
+  else if (shutdown(flow->to->fd, SHUT_WR) < 0) end_tunnel(relay, tunnel, flow->to->reset);
 }
 
 /* Moves what can be moved without waiting, up to a turn's worth. */

@@ -2,10 +2,16 @@ import { EventEmitter } from 'node:events';
 import { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { SocketsAddon } from './addon.ts';
-import { handOver } from './hand-over.ts';
 import type { TcpSocket } from './tcp-socket.ts';
 
-/** A connection that the native part has. It begins paused. */
+/** What goes on with a connection that was taken out of its socket. */
+export interface Successor {
+  readonly ended: Promise<void>;
+  /** Ends the connection at once. */
+  destroy(): void;
+}
+
+/** A connection that the native part has. It begins paused, and to listen to it does not make it flow. */
 export class NativeSocket extends EventEmitter implements TcpSocket {
   readonly #addon: SocketsAddon;
   readonly #id: number;
@@ -17,6 +23,8 @@ export class NativeSocket extends EventEmitter implements TcpSocket {
   #endWaits = false;
   #sent: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Once it was detached: whoever waits for the end of the connection waits for this one's. */
+  successor: Successor | undefined;
   timeout: number | undefined;
   destroyed = false;
   readableEnded = false;
@@ -193,6 +201,6 @@ function converted(socket: NativeSocket): Socket {
   node.pause();
   if (early !== undefined) node.unshift(early);
   const ended = new Promise<void>((resolve) => node.once('close', () => resolve()));
-  handOver(socket, { ended, destroy: () => node.destroy() });
+  socket.successor = { ended, destroy: () => node.destroy() };
   return node;
 }

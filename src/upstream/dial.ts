@@ -88,7 +88,7 @@ class Race {
     };
     socket.once('connect', onConnect);
     socket.once('error', onError);
-    this.#stagger = setTimeout(() => this.#attempt(), attemptDelayMs);
+    if (this.#waiting.length > 0) this.#stagger = setTimeout(() => this.#attempt(), attemptDelayMs);
   }
 
   #win(socket: TcpSocket, address: Ip): void {

@@ -1,6 +1,5 @@
 import type { TunnelEnd } from '../core/conversation.ts';
 import type { Trouble } from '../core/reasons.ts';
-import { handOver } from '../tcp/hand-over.ts';
 import { NativeSocket } from '../tcp/native-socket.ts';
 import type { NativeEnd, NativeRelay } from './native-relay.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
@@ -30,24 +29,24 @@ export function nativeTunnel(
   const { promise, resolve } = Promise.withResolvers<NativeEnd>();
   const fds = { client: near.fd, upstream: far.fd };
   const early = { up: joined(ends.earlyUp, near.early), down: joined(ends.earlyDown, far.early) };
-  return follow(relay, relay.attach(fds, early, terms.idleMs, resolve), promise, ends, terms);
+  return follow(relay, relay.attach(fds, early, terms.idleMs, resolve), promise, client, terms);
 }
 
 async function follow(
   relay: NativeRelay,
   id: number,
   ended: Promise<NativeEnd>,
-  { client }: Ends,
+  client: NativeSocket,
   { onOpen }: TunnelTerms,
 ): Promise<TunnelEnd> {
   let error: Trouble | null = null;
-  handOver(client, {
+  client.successor = {
     ended: ended.then(() => undefined),
     destroy(): void {
       error = 'client-reset';
       relay.breakOff(id);
     },
-  });
+  };
   onOpen(() => relay.breakOff(id));
   const { how, bytesUp, bytesDown } = await ended;
   return { error: how === 'broken-off' ? error : TROUBLES[how], bytesUp, bytesDown };
