@@ -138,11 +138,14 @@ export class Channel {
     this.socket.setTimeout(idleMs);
   }
 
-  /**
-   * Resolves once the peer has taken enough of what was written for more to be written. @throws ChannelLost
-   */
+  /** Whether the peer has so much to take that nothing more should be written. */
+  get isFull(): boolean {
+    return this.socket.writableNeedDrain;
+  }
+
+  /** Resolves once it is full no longer. @throws ChannelLost */
   drained(): Promise<void> {
-    if (!this.socket.writableNeedDrain) return Promise.resolve();
+    if (!this.isFull) return Promise.resolve();
     if (this.#draining === undefined) {
       this.#draining = Promise.withResolvers();
       this.socket.once('drain', () => {

@@ -82,7 +82,7 @@ async function nextHead(
   drain.waiting.add(channel);
   try {
     // Whoever asks on without taking the answers would have them all kept here.
-    await channel.drained();
+    if (channel.isFull) await channel.drained();
     // Whoever connects has something to say: only between two requests is there reason to be silent for long.
     const head = await takeHead(channel, reader, timeoutMs, first);
     return head ?? (reader.started ? 'closed-within-a-head' : 'closed-before-a-byte');

@@ -114,7 +114,7 @@ export class ForwardProxyListener {
     const accepted = new Channel(socket, idleMs);
     const crowded = !(typeof added === 'boolean' ? added : await added);
     if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
-    const address = await this.#clientAddress(accepted, peer);
+    const address = this.#isBalancer(peer) ? await this.#clientOf(accepted, peer) : peer;
     if (address === undefined) return void socket.destroy();
     const client = { ...address, peer: peer.ip };
     if (crowded) return this.#turnAway({ ...client, channel: accepted }, 'too-many-connections');
@@ -122,7 +122,7 @@ export class ForwardProxyListener {
     if (!(typeof counted === 'boolean' ? counted : await counted)) {
       return this.#turnAway({ ...client, channel: accepted }, 'too-many-from-client');
     }
-    const channel = await this.#secure(accepted, idleMs);
+    const channel = this.#tls === undefined ? accepted : await this.#secure(accepted, this.#tls);
     if (channel === undefined) return;
     const rejection = await serveClient({ ...client, channel }, this.#proxy, this.#drain);
     if (rejection !== undefined) this.#events.rejected(rejection);
@@ -145,12 +145,17 @@ export class ForwardProxyListener {
     await serveClient({ ...client, unwelcome }, this.#proxy, this.#drain);
   }
 
-  /** The client behind a connection: from the PROXY header where the peer must send one, else the peer itself. */
-  async #clientAddress(channel: Channel, peer: ClientAddress): Promise<ClientAddress | undefined> {
-    const { proxyProtocol, timeouts } = this.#proxy.config;
-    if (proxyProtocol === undefined || !within(proxyProtocol.from, peer.ip)) return peer;
+  /** Whether a peer must say in a PROXY header who its client is. */
+  #isBalancer({ ip }: Peer): boolean {
+    const { proxyProtocol } = this.#proxy.config;
+    return proxyProtocol !== undefined && within(proxyProtocol.from, ip);
+  }
+
+  /** The client behind a balancer, as its PROXY header says. */
+  async #clientOf(channel: Channel, balancer: Peer): Promise<ClientAddress | undefined> {
     try {
-      const client = await takeProxyHeader(channel, peer, timeouts.headMs);
+      const { headMs } = this.#proxy.config.timeouts;
+      const client = await takeProxyHeader(channel, balancer, headMs);
       if (client === undefined) this.#events.rejected('closed-before-a-byte');
       return client;
     } catch (error) {
@@ -160,15 +165,12 @@ export class ForwardProxyListener {
     }
   }
 
-  /** The channel inside the listener's TLS, where it has one. */
-  async #secure(accepted: Channel, idleMs: number): Promise<Channel | undefined> {
-    if (this.#tls === undefined) return accepted;
+  /** The channel inside the listener's TLS. */
+  async #secure(accepted: Channel, tls: ServerTls): Promise<Channel | undefined> {
+    const { headMs, idleMs } = this.#proxy.config.timeouts;
     const { socket, early } = accepted.release();
     try {
-      return new Channel(
-        await this.#tls.handshake(socket, early, this.#proxy.config.timeouts.headMs),
-        idleMs,
-      );
+      return new Channel(await tls.handshake(socket, early, headMs), idleMs);
     } catch (error) {
       if (!(error instanceof SekishoError)) throw error;
       this.#reject(socket, 'tls-handshake-failed');
