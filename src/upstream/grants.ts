@@ -103,19 +103,18 @@ export class UpstreamGrant implements Grant<Channel> {
     this.#ways.pool.put(this.#poolKey, connection);
   }
 
-  async tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
+  tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
     const { meter, idleMs } = this.#ways;
+    const { address, stream } = upstream;
     let closed = () => {};
+    const onOpen = (breakOff: () => void) => {
+      closed = this.#permission.opened(address, breakOff);
+    };
     meter.tunnels(1);
-    try {
-      const onOpen = (breakOff: () => void) => {
-        closed = this.#permission.opened(upstream.address, breakOff);
-      };
-      return await tunnel(client, upstream.stream, early, { idleMs, onOpen });
-    } finally {
+    return tunnel(client, stream, early, { idleMs, onOpen }).finally(() => {
       meter.tunnels(-1);
       closed();
-    }
+    });
   }
 
   answered(): void {

@@ -26,30 +26,24 @@ export function nativeTunnel(
   const { client, upstream } = ends;
   if (!mayGo(client) || !mayGo(upstream)) return undefined;
   const [near, far] = [detached(client), detached(upstream)];
-  const { promise, resolve } = Promise.withResolvers<NativeEnd>();
+  const { promise: ended, resolve } = Promise.withResolvers<NativeEnd>();
   const fds = { client: near.fd, upstream: far.fd };
   const early = { up: joined(ends.earlyUp, near.early), down: joined(ends.earlyDown, far.early) };
-  return follow(relay, relay.attach(fds, early, terms.idleMs, resolve), promise, client, terms);
-}
-
-async function follow(
-  relay: NativeRelay,
-  id: number,
-  ended: Promise<NativeEnd>,
-  client: NativeSocket,
-  { onOpen }: TunnelTerms,
-): Promise<TunnelEnd> {
-  let error: Trouble | null = null;
+  const id = relay.attach(fds, early, terms.idleMs, resolve);
+  let breaker: Trouble | null = null;
   client.successor = {
     ended: ended.then(() => undefined),
     destroy(): void {
-      error = 'client-reset';
+      breaker = 'client-reset';
       relay.breakOff(id);
     },
   };
-  onOpen(() => relay.breakOff(id));
-  const { how, bytesUp, bytesDown } = await ended;
-  return { error: how === 'broken-off' ? error : TROUBLES[how], bytesUp, bytesDown };
+  terms.onOpen(() => relay.breakOff(id));
+  return ended.then(({ how, bytesUp, bytesDown }) => ({
+    error: how === 'broken-off' ? breaker : TROUBLES[how],
+    bytesUp,
+    bytesDown,
+  }));
 }
 
 function mayGo(socket: Ends['client']): socket is NativeSocket {

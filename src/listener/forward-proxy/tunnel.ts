@@ -25,6 +25,12 @@ import { type Client, headEvidence, type ProxyContext, ProxyConversation } from 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
 
+/** A ClientHello that may go on, and what the client sent up to its end. */
+interface Checked {
+  readonly hello: ClientHello;
+  readonly bytes: Buffer;
+}
+
 /** What it was when no ClientHello came. */
 const HELLO_TROUBLES = {
   reset: 'client-reset',
@@ -73,16 +79,19 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     if (!this.#plainInside) this.#upstream = await grant.dial(this.trail);
   }
 
+  /** No function of it waits while bytes pass: a tunnel may last for days, and each that did would keep what it has seen. */
   async relay(): Promise<Outcome> {
     this.channel.write(ESTABLISHED);
     this.status = 200;
-    if (this.#upstream === undefined) {
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    if (upstream === undefined) {
       await this.#serveInside(this.destination, this.#evidence);
       return { status: 200, error: null, bytesUp: 0, bytesDown: 0 };
     }
-    if (this.#grant?.decision.settings?.tls === 'off')
-      return this.#pass(this.#upstream, NOTHING, undefined);
-    return this.#checkHello(this.#upstream);
+    if (this.#grant?.decision.settings?.tls === 'off') return this.#pass(upstream, undefined);
+    const checked = await this.#checkHello(upstream);
+    return 'status' in checked ? checked : this.#pass(upstream, checked);
   }
 
   /** Several clients send CONNECT to port 80 for `http://`; it is read, so that paths and methods are decided on. */
@@ -90,15 +99,15 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     return this.destination.port === 80 && this.#grant?.decision.settings?.tls !== 'off';
   }
 
-  async #checkHello(upstream: Connection<Channel>): Promise<Outcome> {
+  /** What the client may go on with, or how the tunnel ended. */
+  async #checkHello(upstream: Connection<Channel>): Promise<Checked | Outcome> {
     const reader = new ClientHelloReader();
     this.#watch(upstream.stream);
     try {
       const hello = await this.#takeHello(reader);
       if (hello === undefined) return this.#end(upstream, { error: 'client-reset' });
       if (!namesHost(hello, this.destination)) return this.#deny(upstream, 'sni-mismatch', hello);
-      upstream.stream.abandon();
-      return await this.#pass(upstream, reader.bytes, hello);
+      return { hello, bytes: reader.bytes };
     } catch (error) {
       if (error instanceof NotTls) return this.#deny(upstream, 'protocol-mismatch', undefined);
       if (!(error instanceof ChannelLost)) throw error;
@@ -149,13 +158,11 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     return outcome({ ...end, bytesUp: 0, bytesDown: 0 }, hello);
   }
 
-  async #pass(
-    upstream: Connection<Channel>,
-    early: Buffer,
-    hello: ClientHello | undefined,
-  ): Promise<Outcome> {
+  #pass(upstream: Connection<Channel>, checked: Checked | undefined): Promise<Outcome> {
     const grant = this.#grant as Grant<Channel>;
-    return outcome(await grant.tunnel(this.channel, upstream, early), hello);
+    const hello = checked?.hello;
+    const end = grant.tunnel(this.channel, upstream, checked?.bytes ?? NOTHING);
+    return end.then((how) => outcome(how, hello));
   }
 }
 
