@@ -35,10 +35,10 @@ export async function openCourse(
     peers,
     seconds,
     warmUp,
-    site({ rules = RULES, checked = false, stalls = false } = {}) {
+    site({ rules = RULES, checked = false, probe = undefined } = {}) {
       const place = join(dir, String(sites++));
       mkdirSync(place);
-      return { dir: place, httpPort, tunnelPort, rules, checked, stalls };
+      return { dir: place, httpPort, tunnelPort, rules, checked, probe };
     },
     upstreamCpu: () => cpuSeconds(pages.pid) + cpuSeconds(end.pid),
     async close() {

@@ -9,9 +9,13 @@ export interface Load {
   /** Requests, set-ups or bytes. */
   readonly units: number;
   readonly failed: number;
+  /** Requests that met the end of a kept connection and were sent once more. */
+  readonly resent: number;
   readonly seconds: number;
   /** Its own. */
   readonly cpuSeconds: number;
+  /** In which it could have run, had a core been free. */
+  readonly waitedSeconds: number;
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
@@ -48,9 +52,25 @@ export function loadBulk({ port, head, payload, connections, seconds }: TunnelLo
   return run(['bulk', port, connections, seconds, hex(head), payload.toString('hex')]);
 }
 
-/** Opens tunnels. @returns once all are open: what that took, and their end */
-export async function holdIdle({ port, head, payload, connections }: Omit<TunnelLoad, 'seconds'>) {
-  const child = start(['idle', port, connections, hex(head), payload.toString('hex')]);
+export interface ChurnLoad {
+  readonly port: number;
+  readonly connections: number;
+  /** Of connections, all in all. */
+  readonly count: number;
+  /** Every `########` becomes the number of the connection. */
+  readonly payload: string;
+  /** The first number. */
+  readonly first: number;
+}
+
+/** Connections that each come from an address of their own, send their payload, are answered and close. */
+export function loadChurn({ port, connections, count, first, payload }: ChurnLoad) {
+  return run(['churn', port, connections, count, first, hex(payload)]);
+}
+
+/** Opens tunnels for so many seconds at most. @returns once they are open: how many, what that took, and their end */
+export async function holdIdle({ port, head, payload, connections, seconds }: TunnelLoad) {
+  const child = start(['idle', port, connections, seconds, hex(head), payload.toString('hex')]);
   const gone = once(child, 'exit');
   const [line] = await Promise.race([once(child.stdout as Readable, 'data'), gone]);
   const opened = JSON.parse(String(line)) as Load;
@@ -61,6 +81,11 @@ export async function holdIdle({ port, head, payload, connections }: Omit<Tunnel
       await gone;
     },
   };
+}
+
+/** Cores that it took, and those that it would have taken. Near one, its rate is what was measured. */
+export function generatorOf({ cpuSeconds, waitedSeconds, seconds }: Load) {
+  return { generator: cpuSeconds / seconds, starved: waitedSeconds / seconds };
 }
 
 async function run(args: readonly (string | number)[]): Promise<Load> {

@@ -17,6 +17,11 @@ export function cpuSeconds(root: number): number {
   return sum(ticks) / TICKS_PER_SECOND;
 }
 
+/** A process and its descendants. */
+export function pidsOf(root: number): number[] {
+  return treeOf(root).map(({ pid }) => pid);
+}
+
 export function memoryOf(root: number): Memory {
   const tree = treeOf(root);
   const sizes = tree.map(({ pid }) => {

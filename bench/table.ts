@@ -15,6 +15,7 @@ export function table(row: Row, { title, rounds, contestants, targets }: RowResu
     ...aligned([header, ...lines]),
     '',
     ...targets.map(targetLine),
+    ...generatorLine(contestants),
     ...(row.notes ?? []).map((note) => `- ${note}`),
     '',
   ].join('\n');
@@ -35,6 +36,25 @@ function range({ min, median, max }: Spread, digits: number): string {
 
 function targetLine({ title, wanted, measured, reached }: TargetResult): string {
   return `- ${reached ? 'reached' : 'MISSED'}: ${title}: ${range(measured, 2)}, ${wanted}`;
+}
+
+/** From so much of a core on, it may be the generator that a rate is of. */
+const SATURATED = 0.85;
+
+/** Whether the load generator was faster than what it measured. Time in which it waited for a core is time that it had not. */
+function generatorLine(contestants: readonly ContestantResult[]): string[] {
+  const busy = contestants.flatMap(({ name, figures: { generator, starved } }) =>
+    generator === undefined ? [] : [{ name, share: generator.median + (starved?.median ?? 0) }],
+  );
+  const [first, ...others] = busy.toSorted((a, b) => b.share - a.share);
+  if (first === undefined) return [];
+  const saturated = [first, ...others].filter(({ share }) => share >= SATURATED);
+  const told = saturated.map(({ name, share }) => `${name} (${share.toFixed(2)})`).join(', ');
+  return saturated.length === 0
+    ? [
+        `- the load generator is the faster one: it wanted ${first.share.toFixed(2)} of a core at most`,
+      ]
+    : [`- GENERATOR SATURATED, so that the rate is its own, beside: ${told}`];
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {

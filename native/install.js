@@ -1,6 +1,7 @@
 /**
- * Builds the native tunnel where that is possible; npm runs it at install. It never fails and fetches nothing: without the
- * native tunnel a gateway passes bytes in JavaScript, and says so when it starts.
+ * Builds the native tunnel where that is possible; npm runs it at install. It never fails and fetches nothing: where it cannot
+ * build, a gateway takes the one that the release has prebuilt, if that is for its platform, or passes bytes in JavaScript. It says
+ * which when it starts.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync } from 'node:fs';
@@ -13,7 +14,9 @@ const { SEKISHO_NATIVE, npm_config_node_gyp: nodeGyp, npm_config_nodedir: nodeDi
 
 const obstacle = build();
 if (obstacle !== undefined)
-  process.stderr.write(`sekisho: no native tunnel, bytes pass in JavaScript: ${obstacle}\n`);
+  process.stderr.write(
+    `sekisho: the native tunnel is not built here, a gateway says at its start what it does instead: ${obstacle}\n`,
+  );
 
 /** @returns what stood in the way */
 function build() {

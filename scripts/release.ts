@@ -4,7 +4,7 @@
  *     npm run release -- --key release.key [--commit HEAD] [--out release] [--builder URI]
  *     npm run release -- --verify --public-key release.pub [--out release]
  *
- * A release is the tarball for npm, its SBOM, its provenance signed with an Ed25519 key, and their sums. The tarball is
+ * It takes Linux on x64 with glibc: the tarball holds the native tunnel, prebuilt for that. A release is the tarball for npm, its SBOM, its provenance signed with an Ed25519 key, and their sums. The tarball is
  * packed twice and must be the same, byte for byte. CONTRIBUTING.md says how to make the key.
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';

@@ -9,7 +9,7 @@ import type { Logger } from './log.ts';
 import { WorkerMetrics } from './metrics/worker.ts';
 import { Ongoing } from './ongoing.ts';
 import { OpenTunnels } from './open-tunnels.ts';
-import { nativePart } from './tcp/addon.ts';
+import { nativeOrigin } from './tcp/addon.ts';
 import { startTelemetry } from './telemetry.ts';
 import { HttpPool } from './upstream/pool.ts';
 import { auditDir, type Peers } from './workers.ts';
@@ -68,7 +68,7 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
   const resolver = createResolver({ servers: resolvers, meter: metrics.dns });
   const pool = new HttpPool(POOL_LIMITS);
   metrics.watch({ resolver, pool, writer });
-  metrics.waysOut.nativeTunnel('addon' in nativePart());
+  metrics.waysOut.nativeTunnel(nativeOrigin());
   const bound: BoundAddress[] = [];
   const own = createOwnAddresses({ listeners: () => bound });
   return {

@@ -13,7 +13,7 @@ import { FileWatch } from './file-watch.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
 import { joinSnapshots, METRICS_CONTENT_TYPE } from './metrics/snapshot.ts';
 import { Reloads } from './reload.ts';
-import { nativePart } from './tcp/addon.ts';
+import { nativeOrigin, nativePart } from './tcp/addon.ts';
 import { VERSION } from './version.ts';
 import { auditDir, type PrimarySurroundings, type WorkerState, type Workers } from './workers.ts';
 
@@ -118,6 +118,7 @@ async function startParts(parts: Parts): Promise<Primary> {
   const native = nativePart();
   if ('obstacle' in native)
     log.info({ why: native.obstacle }, 'no native part: sockets and tunnels are Node’s own');
+  else log.info({ native: native.origin }, 'sockets and tunnels are native');
   log.info({ admin: bindText(admin.bind), policy: digest }, 'ready');
   if (reread !== undefined) running.push(watchFiles(reloads));
 
@@ -180,7 +181,7 @@ function adminParts(parts: Parts, readiness: Readiness, token: () => Secret): Ad
       policy: reloads.inForce.digest,
       policyLoadedAt: reloads.loadedAt.toISOString(),
       startedAt,
-      nativeTunnel: 'addon' in nativePart(),
+      nativeTunnel: nativeOrigin() ?? null,
       workers: workers.states(),
       ...whereabouts(parts),
     }),

@@ -75,6 +75,9 @@ const PURE_IMPORTS: Readonly<Record<string, readonly string[] | 'all'>> = {
   tldts: 'all',
 };
 
+/** What every worker has in its memory from the beginning. Whatever only some need is imported where they come to it. */
+const PACKAGES_OF_A_WORKER: readonly string[] = ['ipaddr.js', 'picocolors', 'pino'];
+
 const IMPURE_CALLS =
   /\bDate\.now\b|\bnew Date\(\)|\bDate\(\)|\bperformance\b|\bMath\.random\b|\bprocess\.|\bset(?:Timeout|Interval|Immediate)\b|\bcrypto\.|\bfetch\(|\bconsole\./;
 
@@ -142,6 +145,12 @@ test('an import that is decided at run time names its module', () => {
     computed.map(({ path }) => path),
     [],
   );
+});
+
+test('a worker loads no package that its work can do without', () => {
+  const packages = loadedBy('processes/main.ts').filter((name) => !/^node:|\.ts$/.test(name));
+  const strange = packages.filter((name) => !PACKAGES_OF_A_WORKER.includes(name));
+  assert.deepEqual(strange, []);
 });
 
 test('the value of a secret is taken out only where the list says so', () => {
@@ -238,4 +247,14 @@ function findCycle(files: readonly Source[]): string[] | undefined {
     (found, { path }) => found ?? visit(path, []),
     undefined,
   );
+}
+
+/** What starting with this file loads: files of ours, packages and modules of Node. */
+function loadedBy(entry: string): string[] {
+  const loaded = new Set([entry]);
+  for (const path of loaded) {
+    const imports = sources.find((source) => source.path === path)?.imports ?? [];
+    for (const { from, typeOnly, lazy } of imports) if (!typeOnly && !lazy) loaded.add(from);
+  }
+  return [...loaded];
 }

@@ -10,9 +10,12 @@ export interface Site {
   readonly rules: number;
   /** Whether what comes through a tunnel has to begin with a ClientHello that names the host. */
   readonly checked: boolean;
-  /** Whether it is measured how long processes stand still. */
-  readonly stalls: boolean;
+  /** What is looked at from within the processes of a gateway. */
+  readonly probe: Probe | undefined;
 }
+
+/** How long they stand still, or what is alive in their heaps. */
+export type Probe = 'stalls' | 'heaps';
 
 export interface Peer {
   readonly name: string;
@@ -32,6 +35,8 @@ export interface RunningPeer {
   reload?(): Promise<void>;
   /** The longest that a process which serves stood still, in milliseconds, since this was asked last. */
   stall?(): number;
+  /** How many connections of clients each of its workers holds, where it can say so. */
+  connections?(): Promise<readonly number[]>;
   stop(): Promise<void>;
 }
 

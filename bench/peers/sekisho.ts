@@ -11,12 +11,18 @@ import {
   IDENTITY,
   IDENTITY_HEADER,
   type Peer,
+  type Probe,
   proxyRequest,
   type Site,
 } from './peer.ts';
 
 const ASK_AGAIN_MS = 20;
-const STALLS = new URL('../stalls.ts', import.meta.url);
+const PULSE_MS = 1_500;
+/** Loaded first by each of its processes. */
+const PROBES: Readonly<Record<Probe, URL>> = {
+  stalls: new URL('../stalls.ts', import.meta.url),
+  heaps: new URL('../collect.js', import.meta.url),
+};
 
 /** The gateway, built, with everything on: identity, rules, the record. */
 export function sekisho(workers: number, name = 'sekisho'): Peer {
@@ -34,20 +40,20 @@ function git(...args: readonly string[]): string {
 }
 
 async function start(site: Site, workers: number) {
-  const [port] = (await freePorts(1)) as [number];
+  const [port, admin] = (await freePorts(2)) as [number, number];
   const file = join(site.dir, 'sekisho.yaml');
   const output = join(site.dir, 'sekisho.log');
   let policies = 0;
   const write = () => {
-    writeFileSync(`${file}.new`, policy(site, port, workers, policies++));
+    writeFileSync(`${file}.new`, policy(site, { port, admin, workers }, policies++));
     renameSync(`${file}.new`, file);
   };
   write();
   const args = [GATEWAY, 'run', '-c', file];
-  const stalls = join(site.dir, 'stalls');
   const env = {
     BENCH_IDENTITY: IDENTITY,
-    ...(site.stalls && { BENCH_STALLS: stalls, NODE_OPTIONS: `--import ${STALLS}` }),
+    BENCH_DIR: site.dir,
+    ...(site.probe && { NODE_OPTIONS: `--import ${PROBES[site.probe]}` }),
   };
   const program = await startProgram(process.execPath, args, { env, output, ports: [port] });
   return {
@@ -60,7 +66,8 @@ async function start(site: Site, workers: number) {
       process.kill(program.pid, 'SIGHUP');
       while (reloads(output) === before) await wait(ASK_AGAIN_MS);
     },
-    stall: () => longestStall(stalls, program.pid),
+    stall: () => longestStall(join(site.dir, 'stalls'), program.pid),
+    connections: () => connectionsOf(file),
     stop: () => program.stop(),
   };
 }
@@ -73,20 +80,39 @@ function longestStall(file: string, primary: number): number {
   return Math.max(0, ...stalls.flatMap(([pid, ms]) => (pid === primary ? [] : [ms])));
 }
 
+/** As its own command tells: what each worker said a second ago at most. */
+async function connectionsOf(file: string): Promise<number[]> {
+  await wait(PULSE_MS);
+  const told = execFileSync(process.execPath, [GATEWAY, 'status', '-c', file, '--json'], {
+    encoding: 'utf8',
+    env: { ...process.env, BENCH_IDENTITY: IDENTITY },
+  });
+  const { workers } = JSON.parse(told) as { workers: { connections: number }[] };
+  return workers.map(({ connections }) => connections);
+}
+
 function reloads(log: string): number {
   return readFileSync(log, 'utf8').split('"msg":"reloaded"').length - 1;
 }
 
-function policy({ dir, rules, checked }: Site, port: number, workers: number, edition: number) {
+interface Shape {
+  readonly port: number;
+  readonly admin: number;
+  readonly workers: number;
+}
+
+function policy({ dir, rules, checked }: Site, { port, admin, workers }: Shape, edition: number) {
   const tls = checked ? 'required' : 'off';
   const rule = (host: string, i: number) =>
-    host === HOST
-      ? `{ name: r${i}, allow: [bench], to: [${HOST}.], ports: ["1-65535"], tls: ${tls}, addresses: [127.0.0.1] }`
+    host.endsWith(HOST)
+      ? `{ name: r${i}, allow: [bench], to: [${host === HOST ? `${host}.` : host}], ports: ["1-65535"], tls: ${tls}, addresses: [127.0.0.1] }`
       : `{ name: r${i}, allow: [bench], to: [${host}] }`;
   const all = [...hosts(rules).slice(1), `edition-${edition}.example.com`].map(rule);
+  // Names without end, for what opens and closes.
+  all.push(rule(`.${HOST}`, rules));
   return `version: 1
 gateway: { name: bench, contact: "bench@example.com", dataDir: ${join(dir, 'var')}, workers: ${workers} }
-admin: { bind: "127.0.0.1:0" }
+admin: { bind: "127.0.0.1:${admin}" }
 listeners:
   egress:
     type: forward-proxy

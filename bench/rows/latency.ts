@@ -1,4 +1,4 @@
-import { loadHttp } from '../load.ts';
+import { generatorOf, loadHttp } from '../load.ts';
 import { direct } from '../peers/direct.ts';
 import type { Peer } from '../peers/peer.ts';
 import { cpuSeconds } from '../process-tree.ts';
@@ -18,6 +18,7 @@ export const latency: Row = {
     { key: 'addedP99', title: 'added p99', digits: 2 },
     { key: 'addedP999', title: 'added p99.9', digits: 2 },
     { key: 'failed', title: 'failed', digits: 0 },
+    { key: 'generator', title: 'generator’s cores', digits: 2 },
   ],
   targets: [
     { title: 'added p50, ms', atMost: 0.3, values: (series) => series('sekisho', 'addedP50') },
@@ -55,6 +56,7 @@ function contestant(peer: Peer, course: Course): Contestant {
             addedP99: through.p99 - without.p99,
             addedP999: through.p999 - without.p999,
             failed: through.failed,
+            ...generatorOf(through),
           };
         },
         leave: () => running.stop(),

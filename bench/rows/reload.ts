@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { loadHttp } from '../load.ts';
+import { generatorOf, loadHttp } from '../load.ts';
 import type { Peer } from '../peers/peer.ts';
 import { cpuSeconds } from '../process-tree.ts';
 import type { Contestant, Course, Row } from './row.ts';
@@ -39,7 +39,7 @@ function contestant(peer: Peer, course: Course): Contestant {
   return {
     name: peer.name,
     async enter() {
-      const running = await peer.start(course.site({ rules: RULES, stalls: true }));
+      const running = await peer.start(course.site({ rules: RULES, probe: 'stalls' }));
       const pid = running.pid as number;
       const seconds = ((RELOADS + 1) * BETWEEN_MS) / 1000;
       const load = { ...running.http, connections: 32, rate: RATE, seconds };
@@ -59,12 +59,14 @@ function contestant(peer: Peer, course: Course): Contestant {
           const extra = cpuSeconds(pid) - middle - (middle - begin);
           return {
             cpu: (Math.max(0, extra) * 1000) / RELOADS,
-            failed: loaded.failed,
+            // Connections that it kept are to stay through a reload.
+            failed: loaded.failed + loaded.resent,
             pause: loaded.max,
             p99: loaded.p99,
             quiet: quiet.max,
             stall: running.stall?.() ?? Number.NaN,
             quietStall,
+            ...generatorOf(loaded),
           };
         },
         leave: () => running.stop(),

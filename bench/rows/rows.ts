@@ -1,4 +1,5 @@
 import { bulkDown, bulkUp } from './bulk.ts';
+import { churn } from './churn.ts';
 import { connectHello, connectRaw } from './connect.ts';
 import { decide } from './decide.ts';
 import { idle } from './idle.ts';
@@ -21,4 +22,5 @@ export const ROWS: readonly Row[] = [
   workers,
   reload,
   rest,
+  churn,
 ];

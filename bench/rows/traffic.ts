@@ -1,4 +1,4 @@
-import type { Load } from '../load.ts';
+import { generatorOf, type Load } from '../load.ts';
 import type { Peer, RunningPeer, Site } from '../peers/peer.ts';
 import { cpuSeconds } from '../process-tree.ts';
 import type { Column, Contestant, Course, Figures } from './row.ts';
@@ -26,6 +26,8 @@ export interface TrafficOptions {
   /** Units of the load in one of the rate's. */
   readonly units?: number;
   load(running: RunningPeer, seconds: number): Promise<Load>;
+  /** What else is asked of it in every round, for further columns. */
+  ask?(running: RunningPeer): Promise<Figures>;
 }
 
 /** Each peer, started once for all rounds and warmed up. */
@@ -36,7 +38,13 @@ export function traffic(options: TrafficOptions): Contestant[] {
     async enter() {
       const running = await peer.start(course.site(site));
       await warmUp(course.warmUp, (seconds) => load(running, seconds));
-      return { round: () => measure(running, options), leave: () => running.stop() };
+      return {
+        round: async () => ({
+          ...(await measure(running, options)),
+          ...(await options.ask?.(running)),
+        }),
+        leave: () => running.stop(),
+      };
     },
   }));
 }
@@ -53,7 +61,7 @@ async function measure(running: RunningPeer, options: TrafficOptions): Promise<F
     rate: result.units / units / result.seconds,
     ...(result.p50 > 0 && { p50: result.p50, p99: result.p99 }),
     failed: result.failed,
-    generator: result.cpuSeconds / result.seconds,
+    ...generatorOf(result),
     upstream: (course.upstreamCpu() - upstream) / result.seconds,
   };
 }

@@ -5,6 +5,7 @@ import { run } from './command.ts';
 import { seal } from './dsse.ts';
 import { readInstalled, readLock } from './lock.ts';
 import { NAMES } from './names.ts';
+import { COMPILER, PREBUILT, prebuild } from './native.ts';
 import { describeBuild } from './provenance.ts';
 import { writeSbom } from './sbom.ts';
 import { extract, installLocked, lockRuntime, pack, readSource } from './source.ts';
@@ -37,18 +38,22 @@ export function build(work: string, key: KeyObject, order: Order): Map<string, B
   const installed = readInstalled(modules, lock);
 
   const runtime = lockRuntime(first, join(work, 'runtime'));
+  const machineCode = new Map([[PREBUILT, prebuild(first, modules)]]);
+  prebuild(second, modules);
   const tarball = pack(first, modules, runtime);
   if (!tarball.bytes.equals(pack(second, modules, runtime).bytes))
     throw new Error('packed twice, the tarball differs: the build depends on more than the commit');
   const files = new Map([
     [tarball.name, tarball.bytes],
-    [NAMES.sbom, writeSbom(runtime, tarball.bytes, source.time)],
+    [NAMES.sbom, writeSbom(runtime, tarball.bytes, machineCode, source.time)],
   ]);
 
-  const statement = describeBuild(files, {
+  const statement = describeBuild(new Map([...files, ...machineCode]), {
     commit: source.commit,
     builder: order.builder,
-    versions: { node: version(modules, 'node'), npm: version(modules, 'npm') },
+    versions: Object.fromEntries(
+      ['node', 'npm', COMPILER].map((program) => [program, version(modules, program)]),
+    ),
     installed,
     startedOn,
     finishedOn: new Date(),
@@ -58,5 +63,6 @@ export function build(work: string, key: KeyObject, order: Order): Map<string, B
 }
 
 function version(modules: string, program: string): string {
-  return run(modules, [program, '--version'], [join(modules, '.bin')]).trim();
+  const [line = ''] = run(modules, [program, '--version'], [join(modules, '.bin')]).split('\n');
+  return line;
 }

@@ -15,16 +15,20 @@ const clean = Object.fromEntries(
  * @returns what it printed
  * @throws Error with what it said, where it fails
  */
-export function run(
+export function run(cwd: string, command: readonly string[], path: readonly string[] = []): string {
+  return runForBytes(cwd, command, path).toString();
+}
+
+/** As `run`, for what is no text. */
+export function runForBytes(
   cwd: string,
   [program = '', ...args]: readonly string[],
   path: readonly string[] = [],
-): string {
+): Buffer {
   const env = { ...clean, PATH: [...path, process.env.PATH].join(':') };
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd,
     env,
-    encoding: 'utf8',
     maxBuffer: MOST_BYTES,
   });
   if (error !== undefined) throw error;

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { run } from './command.ts';
 
+/** The type of a component that is machine code in the package itself. */
+export const FILE = 'file';
+
 /** A bill of materials in CycloneDX 1.5, as far as it is looked at here. */
 export interface Sbom {
   readonly bomFormat: string;
@@ -10,9 +13,11 @@ export interface Sbom {
 }
 
 interface Component {
+  readonly type: string;
   readonly name: string;
-  readonly version: string;
-  readonly purl: string;
+  readonly version?: string;
+  /** Of a package; files have none. */
+  readonly purl?: string;
   readonly hashes?: readonly { readonly alg: string; readonly content: string }[];
 }
 
@@ -21,8 +26,14 @@ interface Component {
  *
  * @param runtime a folder with the package's manifest and its run-time lock
  * @param tarball of the package itself
+ * @param machineCode what the tarball holds of it, by its path in the package
  */
-export function writeSbom(runtime: string, tarball: Buffer, time: Date): Buffer {
+export function writeSbom(
+  runtime: string,
+  tarball: Buffer,
+  machineCode: ReadonlyMap<string, Buffer>,
+  time: Date,
+): Buffer {
   const command = ['npm', 'sbom', '--omit=dev', '--package-lock-only'];
   const options = ['--sbom-format', 'cyclonedx', '--sbom-type', 'application'];
   const sbom = JSON.parse(run(runtime, [...command, ...options])) as Sbom;
@@ -30,6 +41,7 @@ export function writeSbom(runtime: string, tarball: Buffer, time: Date): Buffer 
   const { name } = JSON.parse(run(runtime, ['npm', 'pkg', 'get'])) as Component;
   // npm gives it a number and a time of its own at each run, and the name of the folder. Here all follow from the package.
   const own = {
+    components: [...sbom.components, ...[...machineCode].map(fileComponent)],
     serialNumber: `urn:uuid:${uuidOf(tarball)}`,
     metadata: {
       ...sbom.metadata,
@@ -38,6 +50,10 @@ export function writeSbom(runtime: string, tarball: Buffer, time: Date): Buffer 
     },
   };
   return Buffer.from(`${JSON.stringify({ ...sbom, ...own }, undefined, 2)}\n`);
+}
+
+function fileComponent([name, bytes]: readonly [string, Buffer]): Component {
+  return { type: FILE, name, hashes: hashesOf(bytes) };
 }
 
 export function hashesOf(bytes: Buffer): { alg: string; content: string }[] {

@@ -47,7 +47,7 @@ export function lockRuntime(extracted: string, folder: string): string {
   const { devDependencies, workspaces, scripts, ...rest } = JSON.parse(
     readFileSync(join(extracted, 'package.json'), 'utf8'),
   ) as Record<string, unknown> & { readonly scripts: { readonly install: string } };
-  // The native part is built where it is installed: what is packed holds no machine code.
+  // The native part is built where it is installed, if that can be.
   const manifest = { ...rest, scripts: { install: scripts.install } };
   writeFileSync(join(folder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`);
   copyFileSync(join(extracted, 'package-lock.json'), join(folder, LOCK));

@@ -2,12 +2,12 @@ import type { KeyObject } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { run } from './command.ts';
+import { run, runForBytes } from './command.ts';
 import { type Envelope, open } from './dsse.ts';
 import { packageUrl, readLock } from './lock.ts';
 import { NAMES } from './names.ts';
 import { PROVENANCE, STATEMENT, type Statement } from './provenance.ts';
-import { hashesOf, type Sbom } from './sbom.ts';
+import { FILE, hashesOf, type Sbom } from './sbom.ts';
 import { sha256, sumsOf } from './sums.ts';
 
 /**
@@ -77,12 +77,32 @@ function findWrongSbom(files: Files, folder: string, tarball: string): string[] 
   const installs = [...readLock(shrinkwrap).values()].map(
     (locked) => `${packageUrl(locked)} ${locked.sha512}`,
   );
-  const lists = sbom.components.map(
-    ({ purl, hashes }) => `${purl} ${hashes?.find(({ alg }) => alg === 'SHA-512')?.content}`,
-  );
+  const lists = sbom.components
+    .filter(({ type }) => type !== FILE)
+    .map(({ purl, hashes }) => `${purl} ${hashes?.find(({ alg }) => alg === 'SHA-512')?.content}`);
   if (!isDeepStrictEqual(new Set(lists), new Set(installs)))
     problems.push(`${NAMES.sbom} does not list what ${tarball} installs`);
+  if (!isDeepStrictEqual(listedCode(sbom), machineCodeIn(folder, tarball)))
+    problems.push(`${NAMES.sbom} does not list the machine code that ${tarball} holds`);
   return problems;
+}
+
+function listedCode({ components }: Sbom): Map<string, unknown> {
+  const files = components.filter(({ type }) => type === FILE);
+  return new Map(files.map(({ name, hashes }) => [name, hashes]));
+}
+
+/** The hashes of each `.node` file, by its path in the package. */
+function machineCodeIn(folder: string, tarball: string): Map<string, unknown> {
+  const paths = run(folder, ['tar', '-tzf', tarball])
+    .split('\n')
+    .filter((path) => path.endsWith('.node'));
+  return new Map(
+    paths.map((path) => [
+      path.replace('package/', ''),
+      hashesOf(runForBytes(folder, ['tar', '-xzOf', tarball, path])),
+    ]),
+  );
 }
 
 function contentOf(files: Files, name: string): Buffer {

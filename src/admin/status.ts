@@ -9,8 +9,8 @@ export interface GatewayStatus {
   readonly policy: string;
   readonly policyLoadedAt: string;
   readonly startedAt: string;
-  /** Whether the native part passes the bytes of tunnels; else JavaScript does. */
-  readonly nativeTunnel: boolean;
+  /** Where the native part was built that passes the bytes of tunnels: here, or with the release; null: JavaScript does. */
+  readonly nativeTunnel: 'built' | 'prebuilt' | null;
   readonly workers: readonly WorkerState[];
   /** What each listener is bound to. */
   readonly listeners: Readonly<Record<string, readonly string[]>>;

@@ -40,7 +40,7 @@ function statusText(status: GatewayStatus, now: number, colors: Colors): string 
     ['record', checkpointedAt === null ? 'no checkpoint' : `checkpoint ${since(checkpointedAt)}`],
     ...Object.entries(listeners).map(([name, binds]) => [name, binds.join(', ')]),
     ['admin', admin],
-    ['tunnels', status.nativeTunnel ? 'native' : 'in JavaScript: the native part is not there'],
+    ['tunnels', tunnelsText(status.nativeTunnel)],
     ...workers.map((worker) => [
       `worker ${worker.number}`,
       `${shown(worker.state, colors)}  pid ${worker.pid ?? '-'}, since ${since(worker.startedAt)}, ` +
@@ -51,6 +51,11 @@ function statusText(status: GatewayStatus, now: number, colors: Colors): string 
   const lines = rows.map(([name = '', text = '']) => `  ${printable(name).padEnd(width)}  ${text}`);
   const head = `${colors.bold(printable(gateway))} ${version}  ${shown(state, colors)}, started ${since(status.startedAt)}`;
   return `${[head, ...lines].join('\n')}\n`;
+}
+
+function tunnelsText(native: GatewayStatus['nativeTunnel']): string {
+  if (native === null) return 'in JavaScript: the native part is not there';
+  return native === 'built' ? 'native, built here' : 'native, prebuilt with the release';
 }
 
 function shown(state: string, colors: Colors): string {

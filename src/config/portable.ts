@@ -3,7 +3,7 @@ import { Hostname } from '../core/hostname.ts';
 import { Cidr, Ip } from '../core/ip.ts';
 import type { Work } from '../core/work.ts';
 import type { Config, Position, SecretRef, SetConfig } from './config.ts';
-import { literalRef } from './secret-ref.ts';
+import { literalRef } from './literal-ref.ts';
 
 /**
  * A configuration as bytes, which another process or thread of this gateway makes the same values of: in pieces, each of

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { Position, SecretRef } from './config.ts';
+import { literalRef } from './literal-ref.ts';
 import { line, notYet, says, section } from './shape.ts';
 
 const IN_CLEAR = [
@@ -45,10 +46,4 @@ export function toSecretRef(
   if ('env' in written) return { from: 'env', variable: written.env, at };
   if ('file' in written) return { from: 'file', path: resolve(base, written.file), at };
   return literalRef(written.literal, at);
-}
-
-/** What prints a configuration by accident does not print the value of this. */
-export function literalRef(value: string, at: Position): SecretRef {
-  const ref = { from: 'literal', value, at } as const;
-  return Object.defineProperty(ref, 'value', { enumerable: false });
 }

@@ -40,7 +40,7 @@ interface Snapshots {
   snapshot(): Promise<MetricSnapshot>;
 }
 
-/** What the processes together tell, without zeros and what the library tells of processes. */
+/** What the processes together tell, without zeros and what is told of any process. */
 async function samples(...processes: Snapshots[]): Promise<string[]> {
   const text = await joinSnapshots(await Promise.all(processes.map((one) => one.snapshot())));
   return text.split('\n').filter((line) => /^sekisho_/.test(line) && !/ 0$/.test(line));
@@ -232,4 +232,21 @@ test('of a process that is gone its counts stay, and nothing that it had', async
     'sekisho_connections_total{listener="egress"} 2',
     'sekisho_open_connections{listener="egress"} 1',
   ]);
+});
+
+test('each process tells of its memory, CPU, descriptors and event loop', async () => {
+  const processes = [new PrimaryMetrics('0.1.0', 1_000), new WorkerMetrics('worker-1')];
+  const text = await joinSnapshots(await Promise.all(processes.map((one) => one.snapshot())));
+  const lines = text.split('\n');
+  for (const name of [
+    'process_cpu_seconds_total',
+    'process_resident_memory_bytes',
+    'nodejs_heap_size_used_bytes',
+    'nodejs_eventloop_lag_p99_seconds',
+    ...(process.platform === 'linux' ? ['process_open_fds', 'process_max_fds'] : []),
+  ])
+    for (const who of ['primary', 'worker-1']) {
+      const own = lines.find((line) => line.startsWith(`${name}{process="${who}"} `));
+      assert.ok(Number(own?.split(' ')[1]) >= 0, `${name} of ${who}: ${own}`);
+    }
 });

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import { ProcessMetrics } from './process.ts';
 import { RecordMetrics } from './record.ts';
 import { counter, gauge } from './series.ts';
 import type { MetricSnapshot } from './snapshot.ts';
@@ -17,7 +17,7 @@ export class PrimaryMetrics {
   readonly record = new RecordMetrics();
   readonly #startedMs: number;
   readonly #version: string;
-  readonly #process = new Registry();
+  readonly #process = new ProcessMetrics('primary');
   #workers: () => readonly WorkerCounts[] = () => [];
   #policy: { readonly digest: string; readonly loadedMs: number } | undefined;
   #checkpointMs: number | undefined;
@@ -27,7 +27,6 @@ export class PrimaryMetrics {
   constructor(version: string, nowMs: number) {
     this.#version = version;
     this.#startedMs = nowMs;
-    collectDefaultMetrics({ register: this.#process, labels: { process: 'primary' } });
   }
 
   watchWorkers(states: () => readonly WorkerCounts[]): void {
@@ -66,6 +65,7 @@ export class PrimaryMetrics {
   async snapshot(): Promise<MetricSnapshot> {
     const series = [
       ...this.record.series,
+      ...this.#process.series,
       ...this.#workerSeries(),
       ...this.#policySeries(),
       ...this.#checkpointSeries(),
@@ -81,7 +81,7 @@ export class PrimaryMetrics {
         'max',
       ),
     ];
-    return [...series.map((one) => one.collect()), ...(await this.#process.getMetricsAsJSON())];
+    return series.map((one) => one.collect());
   }
 
   #workerSeries() {

@@ -26,7 +26,7 @@ export class WayOutMetrics {
   readonly #exits = new BoundedLabel(MOST_EXITS);
   #tunnels = 0;
   #pool = () => NO_POOL;
-  #hasNativeTunnel = false;
+  #native = 'none';
 
   get series() {
     const pool = () => this.#pool();
@@ -35,9 +35,9 @@ export class WayOutMetrics {
       gauge(
         {
           name: 'sekisho_native_tunnel',
-          help: '1 where the native part passes the bytes of tunnels, 0 where JavaScript does.',
+          help: '1 where the native part passes the bytes of tunnels, 0 where JavaScript does. addon: built, prebuilt or none.',
         },
-        () => (this.#hasNativeTunnel ? 1 : 0),
+        () => [{ labels: { addon: this.#native }, value: this.#native === 'none' ? 0 : 1 }],
         'max',
       ),
       gauge(
@@ -90,8 +90,9 @@ export class WayOutMetrics {
     return spread;
   }
 
-  nativeTunnel(isThere: boolean): void {
-    this.#hasNativeTunnel = isThere;
+  /** @param origin of the native part; undefined: there is none */
+  nativeTunnel(origin: 'built' | 'prebuilt' | undefined): void {
+    this.#native = origin ?? 'none';
   }
 
   watchPool(stats: () => PoolStats): void {

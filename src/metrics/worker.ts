@@ -1,7 +1,7 @@
-import { collectDefaultMetrics, Registry } from 'prom-client';
 import { ConnectionMetrics } from './connections.ts';
 import { DnsMetrics, type ResolverStats } from './dns.ts';
 import { ExchangeMetrics } from './exchanges.ts';
+import { ProcessMetrics } from './process.ts';
 import { RecordMetrics, type Waiting } from './record.ts';
 import { counter } from './series.ts';
 import type { MetricSnapshot } from './snapshot.ts';
@@ -16,13 +16,12 @@ export class WorkerMetrics {
   readonly dns = new DnsMetrics();
   readonly record = new RecordMetrics();
   readonly traces = new TraceMetrics();
-  /** Memory, CPU, event loop: what the library knows of a Node process. */
-  readonly #process = new Registry();
+  readonly #process: ProcessMetrics;
   #faults = 0;
 
   /** @param process tells the processes of a gateway apart where adding up makes no sense */
   constructor(process: string) {
-    collectDefaultMetrics({ register: this.#process, labels: { process } });
+    this.#process = new ProcessMetrics(process);
   }
 
   /** Reads what these count themselves whenever the metrics are read. */
@@ -48,9 +47,10 @@ export class WorkerMetrics {
       this.dns,
       this.record,
       this.traces,
+      this.#process,
     ];
     const series = [...parts.flatMap((part) => part.series), faults(() => this.#faults)];
-    return [...series.map((one) => one.collect()), ...(await this.#process.getMetricsAsJSON())];
+    return series.map((one) => one.collect());
   }
 }
 

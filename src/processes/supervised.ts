@@ -6,6 +6,7 @@ import { preflight } from '../preflight.ts';
 import { type Primary, startPrimary } from '../primary.ts';
 import { VERSION } from '../version.ts';
 import type { PrimarySurroundings } from '../workers.ts';
+import { settleHeap } from './settle.ts';
 import { Supervisor } from './supervisor.ts';
 
 /**
@@ -29,5 +30,7 @@ export async function startSupervised(
     meter: metrics.record,
     count: workers === 'auto' ? availableParallelism() : workers,
   });
-  return startPrimary(candidate, supervisor, surroundings, metrics);
+  const primary = await startPrimary(candidate, supervisor, surroundings, metrics);
+  settleHeap();
+  return primary;
 }

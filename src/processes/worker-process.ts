@@ -8,6 +8,7 @@ import type { Peers } from '../workers.ts';
 import { Calls, Handed, type Offer } from './calls.ts';
 import { SharedPlaces } from './places.ts';
 import type { ListenOrder, Order, PrimaryCalls, WorkerCalls } from './protocol.ts';
+import { settleHeap } from './settle.ts';
 
 const PULSE_MS = 1_000;
 const END_LIMIT_MS = 15_000;
@@ -59,6 +60,7 @@ export class WorkerProcess {
     });
     this.#worker.shun(own);
     if (leaving) this.#worker.leave();
+    settleHeap();
     this.#pulse = setInterval(() => void this.#beat(), PULSE_MS);
   }
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import { type AddonOrigin, loadAddon } from './load-addon.ts';
 
 /** What `native/sockets.c` offers. Sockets are numbers; what is asked of one that is gone does nothing. */
 export interface SocketsAddon {
@@ -33,7 +33,9 @@ export interface RelayAddon {
 export type Addon = SocketsAddon & RelayAddon;
 
 /** The native part, or why there is none in this process. */
-export type NativePart = { readonly addon: Addon } | { readonly obstacle: string };
+export type NativePart =
+  | { readonly addon: Addon; readonly origin: AddonOrigin }
+  | { readonly obstacle: string };
 
 let known: NativePart | undefined;
 
@@ -42,14 +44,13 @@ export function nativePart(): NativePart {
   return known;
 }
 
+/** Undefined: there is none. */
+export function nativeOrigin(): AddonOrigin | undefined {
+  const native = nativePart();
+  return 'origin' in native ? native.origin : undefined;
+}
+
 function load(): NativePart {
-  if (process.env.SEKISHO_NATIVE === 'off') return { obstacle: 'SEKISHO_NATIVE is off' };
-  try {
-    // Beside `src` as beside `dist`.
-    return { addon: createRequire(import.meta.url)('../../native/tunnel.node') as Addon };
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'MODULE_NOT_FOUND') return { obstacle: 'it was not built at install' };
-    return { obstacle: message };
-  }
+  const loaded = loadAddon();
+  return 'obstacle' in loaded ? loaded : { addon: loaded.addon as Addon, origin: loaded.origin };
 }

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,17 +18,24 @@ import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { type Envelope, open, seal } from '../../scripts/release/dsse.ts';
 import { NAMES } from '../../scripts/release/names.ts';
+import { PREBUILT } from '../../scripts/release/native.ts';
+import type { Statement } from '../../scripts/release/provenance.ts';
 import type { Sbom } from '../../scripts/release/sbom.ts';
 import { sumsOf } from '../../scripts/release/sums.ts';
 import { verifyRelease } from '../../scripts/release/verify.ts';
 import { copyCheckout } from '../support/checkout.ts';
+import { RawClient } from '../support/clients.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { PLAIN_ENV, runHere } from '../support/npm.ts';
 import { needs } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
+import { type RawUpstream, startRawUpstream } from '../support/upstreams.ts';
 
-const skip = needs('git');
+const skip = needs('git', 'build-essential', 'python3');
 const work = mkdtempSync(join(tmpdir(), 'sekisho-release-test-'));
-const [checkout, release] = [join(work, 'checkout'), join(work, 'release')];
+const [checkout, release, installed] = ['checkout', 'release', 'installed'].map((name) =>
+  join(work, name),
+) as [string, string, string];
 const key = makeKey('key');
 after(() => rmSync(work, { recursive: true, force: true }));
 
@@ -108,21 +118,91 @@ test('the provenance names the commit, and the tarball holds nothing that is not
 test('npm ci in the unpacked tarball installs what the SBOM lists, and nothing else', {
   skip,
 }, () => {
-  const folder = join(work, 'installed');
-  mkdirSync(folder);
-  runHere(folder, 'tar', '-xzf', join(release, tarballName()), '--strip-components=1');
-  runHere(folder, 'npm', 'ci', '--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund');
-  const installed = runHere(folder, 'npm', 'ls', '--omit=dev', '--all', '--parseable', '--long')
+  install();
+  const present = runHere(installed, 'npm', 'ls', '--omit=dev', '--all', '--parseable', '--long')
     .trim()
     .split('\n')
     .map((line) => line.split(':')[1]);
   const sbom = JSON.parse(readFileSync(join(release, NAMES.sbom), 'utf8')) as Sbom;
-  const listed = [sbom.metadata.component, ...sbom.components].map(
-    ({ name, version }) => `${name}@${version}`,
-  );
-  assert.deepEqual(new Set(installed), new Set(listed));
-  assert.match(runHere(folder, process.execPath, 'bin/sekisho.js', '--help'), /^Usage: sekisho /);
+  const listed = [sbom.metadata.component, ...sbom.components]
+    .filter(({ type }) => type !== 'file')
+    .map(({ name, version }) => `${name}@${version}`);
+  assert.deepEqual(new Set(present), new Set(listed));
+  const usage = runHere(installed, process.execPath, 'bin/sekisho.js', '--help');
+  assert.match(usage, /^Usage: sekisho /);
 });
+
+test('the machine code in the tarball is what SBOM and provenance say, byte for byte', {
+  skip,
+}, () => {
+  const path = ['-xzOf', tarballName(), `package/${PREBUILT}`];
+  const { stdout } = spawnSync('tar', path, { cwd: release });
+  const hash = createHash('sha256').update(stdout).digest('hex');
+  const sbom = JSON.parse(readFileSync(join(release, NAMES.sbom), 'utf8')) as Sbom;
+  const listed = sbom.components.filter(({ type }) => type === 'file');
+  assert.deepEqual(
+    listed.map(({ name, hashes }) => [name, hashes?.find(({ alg }) => alg === 'SHA-256')?.content]),
+    [[PREBUILT, hash]],
+  );
+  const envelope = JSON.parse(readFileSync(join(release, NAMES.provenance), 'utf8')) as Envelope;
+  const { subject } = open(envelope, key.publicKey) as Statement;
+  assert.deepEqual(subject.find(({ name }) => name === PREBUILT)?.digest, { sha256: hash });
+  assert.equal(runHere(release, 'tar', '-tzf', tarballName()).match(/\.node$/gm)?.length, 1);
+});
+
+test('installed without a compiler, tunnels pass through the prebuilt native part', {
+  skip: skip || (process.arch !== 'x64' && 'is prebuilt for x64'),
+}, async (t) => {
+  install();
+  // What npm takes to run scripts, and no compiler.
+  const path = join(work, 'path');
+  mkdirSync(path);
+  for (const [name, program] of [
+    ['node', process.execPath],
+    ['npm', realpathSync(runHere(work, 'which', 'npm').trim())],
+    ['sh', '/bin/sh'],
+  ] as const)
+    symlinkSync(program, join(path, name));
+  const script = spawnSync('npm', ['run', 'install'], {
+    cwd: installed,
+    env: { ...PLAIN_ENV, PATH: path },
+    encoding: 'utf8',
+  });
+  assert.equal(script.status, 0, script.stderr);
+  assert.match(script.stderr, /the native tunnel is not built here/);
+
+  const upstream = await startRawUpstream((socket) => void socket.pipe(socket));
+  t.after(() => upstream.close());
+  const gateway = await startGatewayProcess(t, policyFor(upstream), { root: installed });
+  const authority = `raw.localhost:${upstream.port}`;
+  const client = new RawClient(gateway.port);
+  client.send(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+  await client.until(/ 200 .*\r\n\r\n/s);
+  client.send('there and back');
+  await client.until(/there and back/);
+  const { nativeTunnel, workers } = await gateway.status();
+  assert.equal(nativeTunnel, 'prebuilt');
+  assert.match(readFileSync(`/proc/${workers[0]?.pid}/maps`, 'utf8'), new RegExp(PREBUILT));
+  client.socket.end();
+  await client.all();
+});
+
+/** Unpacks the tarball and installs what it needs, once. */
+function install(): void {
+  if (existsSync(installed)) return;
+  mkdirSync(installed);
+  runHere(installed, 'tar', '-xzf', join(release, tarballName()), '--strip-components=1');
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund'];
+  runHere(installed, 'npm', 'ci', '--ignore-scripts', ...quiet);
+}
+
+function policyFor({ port }: RawUpstream): string {
+  return `gateway: { workers: 1 }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals: { local: { identify: [{ clientAddress: [127.0.0.1] }] } }
+rules: [{ name: raw, allow: [local], to: [raw.localhost], ports: [${port}], addresses: [127.0.0.1], tls: off }]
+`;
+}
 
 /** A copy of the release that somebody changed. */
 function tampered(t: TestContext, change: (folder: string) => void): string[] {
@@ -185,6 +265,21 @@ test('an SBOM that leaves out a package is found, whoever signed for it', { skip
   });
   assert.equal(problems.length, 2);
   assert.match(problems[1] ?? '', /does not list what sekisho-.*\.tgz installs/);
+});
+
+test('an SBOM that has another hash for the machine code is found, whoever signed for it', {
+  skip,
+}, (t) => {
+  const problems = tampered(t, (folder) => {
+    const file = join(folder, NAMES.sbom);
+    const sbom = JSON.parse(readFileSync(file, 'utf8')) as Sbom;
+    const components = sbom.components.map((one) =>
+      one.type === 'file' ? { ...one, hashes: sbom.components[0]?.hashes } : one,
+    );
+    writeFileSync(file, JSON.stringify({ ...sbom, components }));
+    sumAgain(folder);
+  });
+  assert.match(problems.join('\n'), /does not list the machine code that sekisho-.*\.tgz holds/);
 });
 
 test('a file that was added to a release or taken from it is found', { skip }, (t) => {

@@ -13,7 +13,7 @@ import { ROOT } from './sources.ts';
 export interface StatusReport {
   readonly state: string;
   readonly policy: string;
-  readonly nativeTunnel: boolean;
+  readonly nativeTunnel: 'built' | 'prebuilt' | null;
   readonly workers: readonly WorkerState[];
 }
 
@@ -42,11 +42,12 @@ const ASK_AGAIN_MS = 20;
  * Starts a gateway that ends with the test.
  *
  * @param yaml all but `version` and, unless it is there, `admin`
+ * @param options `root`: an installation other than this checkout
  */
 export async function startGatewayProcess(
   t: TestContext,
   yaml: string,
-  options: { env?: NodeJS.ProcessEnv; files?: Record<string, string> } = {},
+  options: { env?: NodeJS.ProcessEnv; files?: Record<string, string>; root?: string } = {},
 ): Promise<GatewayProcess> {
   const dir = await mkdtemp(join(tmpdir(), 'sekisho-process-'));
   const file = join(dir, 'sekisho.yaml');
@@ -55,7 +56,8 @@ export async function startGatewayProcess(
   for (const [name, text] of Object.entries(options.files ?? {}))
     await writeFile(join(dir, name), text);
   // A group of its own, so that all of it can be killed, and is.
-  const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), 'run', '-c', file], {
+  const program = join(options.root ?? ROOT, 'bin/sekisho.js');
+  const child = spawn(process.execPath, [program, 'run', '-c', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...options.env },
     detached: true,

@@ -9,6 +9,8 @@ export interface Import {
   readonly ours: boolean;
   /** `import type`: gone before anything runs. */
   readonly typeOnly: boolean;
+  /** `import()`: loaded by those alone who come to it. */
+  readonly lazy: boolean;
   /** The names in braces; empty for a namespace, default or side-effect import. */
   readonly names: readonly string[];
 }
@@ -45,14 +47,16 @@ const STATEMENT =
 const DYNAMIC = /\bimport\(\s*'(?<from>[^']+)'/g;
 
 function importsOf(path: string, text: string): Import[] {
-  const statements = [...text.matchAll(STATEMENT), ...text.matchAll(DYNAMIC)];
-  return statements.map(({ groups }) => {
+  const eager = [...text.matchAll(STATEMENT)].map(({ groups }) => ({ groups, lazy: false }));
+  const lazy = [...text.matchAll(DYNAMIC)].map(({ groups }) => ({ groups, lazy: true }));
+  return [...eager, ...lazy].map(({ groups, lazy }) => {
     const { type, clause = '', from } = groups as { type?: string; clause?: string; from: string };
     const ours = from.startsWith('.');
     return {
       from: ours ? posix.join(dirname(path), from) : from,
       ours,
       typeOnly: type !== undefined,
+      lazy,
       names: (/\{([^}]*)\}/.exec(clause)?.[1] ?? '')
         .split(',')
         .map((name) =>
