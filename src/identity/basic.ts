@@ -16,7 +16,8 @@ export const compileBasic: CompileReader = (entries, secrets) => {
       if (given?.scheme !== 'Basic') return [];
       const presented = decode(given.credentials);
       if (presented === undefined) return 'the Basic credentials are not base64 of user:password';
-      return [{ what: 'the Basic credentials', entries: table.find(presented) }];
+      const entries = table.find(presented.toString('latin1'));
+      return [{ what: 'the Basic credentials', entries }];
     },
   };
 };

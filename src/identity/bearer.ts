@@ -14,7 +14,7 @@ export const compileBearer: CompileReader = (entries, secrets) => {
       const given = readProxyAuthorization(evidence);
       if (typeof given === 'string') return given;
       if (given?.scheme !== 'Bearer') return [];
-      const found = table.find(Buffer.from(given.credentials, 'latin1'));
+      const found = table.find(given.credentials);
       return [{ what: 'the Bearer token', entries: found }];
     },
   };

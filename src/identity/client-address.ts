@@ -1,6 +1,8 @@
 import type { Ip } from '../core/ip.ts';
 import { NetworkMap } from '../core/network-map.ts';
-import type { CompileReader, Entry } from './entry.ts';
+import type { CompileReader, Entry, Presented } from './entry.ts';
+
+const NOTHING: readonly Presented[] = [];
 
 /**
  * The client's address alone. An address is nothing that a client claims, so one that belongs to nobody is no wrong
@@ -14,8 +16,9 @@ export const compileClientAddresses: CompileReader = (entries) => {
   }
   return {
     read(evidence) {
-      const found = [...new Set(networks.find(evidence.client))];
-      return found.length === 0 ? [] : [{ what: 'the client address', entries: found }];
+      const found = networks.find(evidence.client);
+      if (found.length === 0) return NOTHING;
+      return [{ what: 'the client address', entries: [...new Set(found)] }];
     },
   };
 };

@@ -12,7 +12,7 @@ export const compileHeaders: CompileReader = (entries, secrets) => {
         // Two values let the one who reads the first and the one who reads the last disagree about who is calling.
         if (values.length > 1) return `the header ${name} is sent more than once`;
         for (const value of values) {
-          const found = table.find(Buffer.from(value, 'latin1'));
+          const found = table.find(value);
           presented.push({ what: `the header ${name}`, entries: found });
         }
       }

@@ -77,22 +77,27 @@ function identify(readers: readonly Reader[], evidence: Evidence): Identificatio
   for (const reader of readers) {
     const read = reader.read(evidence);
     if (typeof read === 'string') return { invalid: read };
-    presented.push(...read);
+    for (const one of read) presented.push(one);
   }
   const holding = new Set<Entry>();
   for (const { what, entries } of presented) {
-    const held = entries.filter((entry) => holds(entry, presented, evidence));
+    let held = false;
+    for (const entry of entries) {
+      if (!holds(entry, presented, evidence)) continue;
+      held = true;
+      holding.add(entry);
+    }
     // No falling back: whoever presents something wrong is not taken for whom the rest of the evidence fits.
-    if (held.length === 0) return { invalid: `${what} ${shortcoming(entries)}` };
-    for (const entry of held) holding.add(entry);
+    if (!held) return { invalid: `${what} ${shortcoming(entries)}` };
   }
-  return strongest([...holding]);
+  return strongest(holding);
 }
 
 /** All keys of one entry at once. */
 function holds(entry: Entry, presented: readonly Presented[], evidence: Evidence): boolean {
   if (!isUsableFrom(entry, evidence.client)) return false;
-  const shown = presented.filter(({ entries }) => entries.includes(entry)).length;
+  let shown = 0;
+  for (const { entries } of presented) if (entries.includes(entry)) shown++;
   const asked = entry.keys - (entry.keys > 1 && entry.config.clientAddress !== undefined ? 1 : 0);
   return shown === asked;
 }
@@ -105,19 +110,23 @@ function shortcoming(entries: readonly Entry[]): string {
 }
 
 /** The strongest method, then the most keys; what is left must be one principal. */
-function strongest(holding: readonly Entry[]): Identification {
-  const ranked = holding.toSorted((a, b) => weakness(a) - weakness(b) || b.keys - a.keys);
-  const [best] = ranked;
+function strongest(holding: ReadonlySet<Entry>): Identification {
+  let best: Entry | undefined;
+  for (const entry of holding) {
+    if (best === undefined || precedence(entry, best) < 0) best = entry;
+  }
   if (best === undefined) return { principal: undefined };
-  const other = ranked.find(
-    (entry) =>
-      weakness(entry) === weakness(best) &&
-      entry.keys === best.keys &&
-      entry.principal.name !== best.principal.name,
-  );
-  if (other === undefined) return { principal: best.principal };
-  const names = [best, other].map(({ principal }) => principal.name).sort();
-  return { invalid: `it fits two principals alike, ${names.join(' and ')}` };
+  for (const other of holding) {
+    if (other.principal.name === best.principal.name || precedence(other, best) !== 0) continue;
+    const names = [best, other].map(({ principal }) => principal.name).sort();
+    return { invalid: `it fits two principals alike, ${names.join(' and ')}` };
+  }
+  return { principal: best.principal };
+}
+
+/** Below 0: the first one comes before the second. */
+function precedence(a: Entry, b: Entry): number {
+  return weakness(a) - weakness(b) || b.keys - a.keys;
 }
 
 function weakness({ principal }: Entry): number {

@@ -24,6 +24,12 @@ export class Gathering {
     return this.bytes;
   }
 
+  /** Begins anew, and leaves what it returned to whoever has it. */
+  clear(): void {
+    this.#store = EMPTY;
+    this.#length = 0;
+  }
+
   get bytes(): Buffer {
     return this.#store.subarray(0, this.#length);
   }

@@ -148,7 +148,10 @@ function hostField(target: Target): string {
 const NONE: ReadonlySet<string> = new Set();
 
 function connectionNamed(fields: Fields): ReadonlySet<string> {
-  return fields.has('connection') ? new Set(fields.list('connection')) : NONE;
+  const named = fields.list('connection');
+  // What is named most goes no further anyway.
+  const isCommon = named.length === 1 && named[0] === 'keep-alive';
+  return named.length === 0 || isCommon ? NONE : new Set(named);
 }
 
 function setFraming(writer: HeadWriter, framing: Framing): void {

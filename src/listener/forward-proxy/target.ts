@@ -27,7 +27,7 @@ export interface Target {
  * @throws Refusal naming the fault
  */
 export function readTarget(head: RequestHead, within?: Destination): Target {
-  const host = readHost(head);
+  const host = hostValue(head);
   if (head.method === 'CONNECT') return connectTarget(head, host, within);
   const target = head.target.startsWith('/')
     ? originTarget(head, host)
@@ -43,9 +43,10 @@ export function readTarget(head: RequestHead, within?: Destination): Target {
 
 function connectTarget(
   head: RequestHead,
-  host: Authority | undefined,
+  hostText: string | undefined,
   within?: Destination,
 ): Target {
+  const host = hostText === undefined ? undefined : parseAuthority(hostText);
   if (within !== undefined) throw new Refusal('request-invalid', 'a CONNECT inside a tunnel');
   const authority = parseAuthority(head.target);
   if (authority.port === undefined) throw new Refusal('request-invalid', 'CONNECT needs a port');
@@ -58,16 +59,19 @@ function connectTarget(
   return { destination, request: undefined, originForm: '' };
 }
 
-function absoluteTarget(head: RequestHead, host: Authority | undefined): Target {
+function absoluteTarget(head: RequestHead, hostText: string | undefined): Target {
   const { target } = head;
+  const end = target.slice(7).search(/[/?#]/);
+  const authorityText = end < 0 ? target.slice(7) : target.slice(7, 7 + end);
+  // What is spelt alike is the same, so that most need not be read twice.
+  const isOther = hostText !== undefined && hostText !== authorityText;
+  const host = isOther ? parseAuthority(hostText) : undefined;
   if (!/^http:\/\//i.test(target)) {
     throw new Refusal(
       'request-invalid',
       'the target must be host:port after CONNECT, a path, or begin with http://',
     );
   }
-  const end = target.slice(7).search(/[/?#]/);
-  const authorityText = end < 0 ? target.slice(7) : target.slice(7, 7 + end);
   const rest = end < 0 ? '' : target.slice(7 + end);
   const authority = parseAuthority(authorityText);
   if (host !== undefined) agree(host, authority, DEFAULT_PORTS.http);
@@ -76,9 +80,9 @@ function absoluteTarget(head: RequestHead, host: Authority | undefined): Target 
   return plainTarget(head, authority, rest.startsWith('/') ? rest : `/${rest}`);
 }
 
-function originTarget(head: RequestHead, host: Authority | undefined): Target {
+function originTarget(head: RequestHead, host: string | undefined): Target {
   if (host === undefined) throw new Refusal('request-invalid', 'a path alone needs a Host header');
-  return plainTarget(head, host, head.target);
+  return plainTarget(head, parseAuthority(host), head.target);
 }
 
 function plainTarget(head: RequestHead, authority: Authority, originForm: string): Target {
@@ -96,13 +100,13 @@ function plainTarget(head: RequestHead, authority: Authority, originForm: string
 }
 
 /** RFC 9112 3.2: exactly one Host on HTTP/1.1. */
-function readHost(head: RequestHead): Authority | undefined {
+function hostValue(head: RequestHead): string | undefined {
   const values = head.fields.values('host');
   if (values.length > 1) throw new Refusal('request-invalid', 'more than one Host header');
-  const [value] = values;
-  if (value !== undefined) return parseAuthority(value);
-  if (head.minor === 1) throw new Refusal('request-invalid', 'HTTP/1.1 needs a Host header');
-  return undefined;
+  if (values.length === 0 && head.minor === 1) {
+    throw new Refusal('request-invalid', 'HTTP/1.1 needs a Host header');
+  }
+  return values[0];
 }
 
 function agree(host: Authority, target: Authority, defaultPort: number): void {

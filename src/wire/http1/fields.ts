@@ -65,7 +65,7 @@ export class Fields {
     const members: string[] = [];
     for (const value of this.values(lowerName)) {
       for (const member of value.toLowerCase().split(',')) {
-        const trimmed = member.replace(/^[ \t]+|[ \t]+$/g, '');
+        const trimmed = withoutBlanks(member);
         if (trimmed !== '') members.push(trimmed);
       }
     }
@@ -108,6 +108,19 @@ export class Fields {
     }
     return true;
   }
+}
+
+/** Spaces and tabs alone: `trim` takes off what other parsers leave. */
+function withoutBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SP || code === HTAB;
 }
 
 /**

@@ -16,7 +16,7 @@ export class HeadReader<Head> {
   readonly #parse: (bytes: Buffer, limits: HeadLimits) => Head;
   readonly #limits: HeadLimits;
   readonly #tooLarge: FramingCode;
-  #gathering = new Gathering();
+  readonly #gathering = new Gathering();
   /** Up to where `#gathering` holds no end and no lone CR or LF. */
   #searched = 0;
   #rest: Buffer = EMPTY;
@@ -67,7 +67,7 @@ export class HeadReader<Head> {
   }
 
   reset(): void {
-    this.#gathering = new Gathering();
+    this.#gathering.clear();
     this.#searched = 0;
     this.#rest = EMPTY;
   }
