@@ -22,6 +22,13 @@ export interface Peer {
   start(site: Site): Promise<RunningPeer>;
 }
 
+/** How long an event loop did not turn, in milliseconds. */
+export interface Stall {
+  readonly longest: number;
+  /** The most CPU time of its thread between two turns. */
+  readonly busiest: number;
+}
+
 export interface RunningPeer {
   /** The process whose tree is measured; undefined where nothing stands between. */
   readonly pid: number | undefined;
@@ -30,8 +37,8 @@ export interface RunningPeer {
   readonly tunnel: { readonly port: number; readonly head: string };
   /** Puts another policy in force. Resolves when that is under way. */
   reload?(): Promise<void>;
-  /** The longest that a process which serves stood still, in milliseconds, since this was asked last. */
-  stall?(): number;
+  /** The worst of the processes that serve since this was asked last. */
+  stall?(): Stall;
   stop(): Promise<void>;
 }
 

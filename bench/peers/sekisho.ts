@@ -13,6 +13,7 @@ import {
   type Peer,
   proxyRequest,
   type Site,
+  type Stall,
 } from './peer.ts';
 
 const ASK_AGAIN_MS = 20;
@@ -60,17 +61,22 @@ async function start(site: Site, workers: number) {
       process.kill(program.pid, 'SIGHUP');
       while (reloads(output) === before) await wait(ASK_AGAIN_MS);
     },
-    stall: () => longestStall(stalls, program.pid),
+    stall: () => worstStall(stalls, program.pid),
     stop: () => program.stop(),
   };
 }
 
 /** Of the processes but the primary, since it was asked last. */
-function longestStall(file: string, primary: number): number {
+function worstStall(file: string, primary: number): Stall {
   const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
   writeFileSync(file, '');
-  const stalls = lines.map((line) => line.split(' ').map(Number) as [number, number]);
-  return Math.max(0, ...stalls.flatMap(([pid, ms]) => (pid === primary ? [] : [ms])));
+  const stalls = lines
+    .map((line) => line.split(' ').map(Number) as [number, number, number])
+    .filter(([pid]) => pid !== primary);
+  return {
+    longest: Math.max(0, ...stalls.map(([, longest]) => longest)),
+    busiest: Math.max(0, ...stalls.map(([, , busiest]) => busiest)),
+  };
 }
 
 function reloads(log: string): number {
