@@ -1,5 +1,5 @@
 import type { SendHandle } from 'node:child_process';
-import { unbundle } from '../candidate.ts';
+import { type Bundle, unbundle } from '../candidate.ts';
 import type { Bind } from '../config/config.ts';
 import type { Listening } from '../listener/forward-proxy/listener.ts';
 import type { Logger } from '../log.ts';
@@ -21,6 +21,8 @@ export class WorkerProcess {
   #worker: Worker | undefined;
   #primary: Calls<PrimaryCalls, WorkerCalls> | undefined;
   #pulse: NodeJS.Timeout | undefined;
+  /** Counts what was to be prepared, and what was discarded. */
+  #prepared = 0;
 
   constructor(own: NodeJS.Process, log: Logger) {
     this.#process = own;
@@ -33,11 +35,12 @@ export class WorkerProcess {
       open: (order) => this.#open(order),
       listen: (order, handle) => this.#listen(order, handle),
       unlisten: (socket) => this.#unlisten(socket),
-      prepare: async (bundle) => {
-        await worker().prepare({ inForce: await unbundle(bundle, this.#process.env) });
-      },
+      prepare: (bundle) => this.#prepare(bundle),
       swap: () => worker().swap(),
-      discard: () => worker().discard(),
+      discard: () => {
+        this.#prepared++;
+        worker().discard();
+      },
       heads: () => worker().heads(),
       forget: (segments) => worker().forget(segments),
       find: (id) => worker().find(id),
@@ -62,6 +65,14 @@ export class WorkerProcess {
     if (leaving) this.#worker.leave();
     settleHeap();
     this.#pulse = setInterval(() => void this.#beat(), PULSE_MS);
+  }
+
+  async #prepare(bundle: Bundle): Promise<void> {
+    const number = ++this.#prepared;
+    const inForce = await unbundle(bundle, this.#process.env);
+    // Made in slices, it may be ready when it is no longer wanted, and must not take the place of a later one.
+    if (number !== this.#prepared) throw new TypeError('what was being prepared was discarded');
+    await this.#present().prepare({ inForce });
   }
 
   async #beat(): Promise<void> {
