@@ -69,7 +69,7 @@ function conclude(row: Row, rounds: number, all: ReadonlyMap<string, Figures[]>)
     contestants: names.map((name) => ({
       name,
       figures: Object.fromEntries(
-        row.columns.flatMap(({ key }) => {
+        keysOf(all.get(name)).flatMap((key) => {
           const spread = spreadOf(series(name, key));
           return spread === undefined ? [] : [[key, spread]];
         }),
@@ -78,6 +78,11 @@ function conclude(row: Row, rounds: number, all: ReadonlyMap<string, Figures[]>)
     })),
     targets: row.targets.flatMap((target) => judge(target, series)),
   };
+}
+
+/** Of all that was measured, whether a column shows it or not. */
+function keysOf(rounds: readonly Figures[] = []): string[] {
+  return [...new Set(rounds.flatMap((figures) => Object.keys(figures)))];
 }
 
 function judge(target: Row['targets'][number], series: Series): TargetResult[] {

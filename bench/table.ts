@@ -52,9 +52,11 @@ function generatorLine(contestants: readonly ContestantResult[]): string[] {
   const told = saturated.map(({ name, share }) => `${name} (${share.toFixed(2)})`).join(', ');
   return saturated.length === 0
     ? [
-        `- the load generator is the faster one: it wanted ${first.share.toFixed(2)} of a core at most`,
+        `- the load generator is the faster one: it ran or waited for a core ${first.share.toFixed(2)} of the time at most`,
       ]
-    : [`- GENERATOR SATURATED, so that the rate is its own, beside: ${told}`];
+    : [
+        `- GENERATOR SATURATED: it ran or waited for a core nearly all the time, so that the rate is its own, beside ${told}`,
+      ];
 }
 
 function aligned(rows: readonly (readonly string[])[]): string[] {
