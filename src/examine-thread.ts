@@ -7,11 +7,19 @@ import { finish } from './core/work.ts';
 import { examine } from './examine.ts';
 import type { Errand, Found } from './examine-aside.ts';
 
-// On Linux this is about this thread alone: where cores are few, exchanges come first.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW);
-
+giveWay();
 /** The thread of `examineAside`. A fault of ours ends it with an error, which the other side throws. */
 parentPort?.postMessage(run(workerData as Errand));
+
+/** Where cores are few, exchanges come first. On Linux alone is this about the thread, and not the whole process. */
+function giveWay(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(constants.priority.PRIORITY_LOW);
+  } catch {
+    // A sandbox that forbids it is no reason to refuse a reload, which is only less considerate then.
+  }
+}
 
 function run({ file, before }: Errand): Found {
   try {
