@@ -107,7 +107,6 @@ struct relay {
   bool stopping;
 
   /* Of the JavaScript thread. */
-  double last_id;
   uint64_t attached;
 
   /* Of the relay thread. */
@@ -584,32 +583,32 @@ static void join_sides(struct tunnel *tunnel) {
   tunnel->end = OPEN;
 }
 
-static bool fill_tunnel(napi_env env, const napi_value arguments[5], struct tunnel *tunnel) {
+static bool fill_tunnel(napi_env env, const napi_value arguments[6], struct tunnel *tunnel) {
   join_sides(tunnel);
-  if (napi_get_value_int32(env, arguments[0], &tunnel->client.fd) != napi_ok) return false;
-  if (napi_get_value_int32(env, arguments[1], &tunnel->upstream.fd) != napi_ok) return false;
-  if (napi_get_value_int64(env, arguments[4], &tunnel->idle_ms) != napi_ok) return false;
+  if (napi_get_value_double(env, arguments[0], &tunnel->id) != napi_ok) return false;
+  if (napi_get_value_int32(env, arguments[1], &tunnel->client.fd) != napi_ok) return false;
+  if (napi_get_value_int32(env, arguments[2], &tunnel->upstream.fd) != napi_ok) return false;
+  if (napi_get_value_int64(env, arguments[5], &tunnel->idle_ms) != napi_ok) return false;
   /* 0: for ever. */
   if (tunnel->idle_ms <= 0) tunnel->idle_ms = NEVER / 2;
-  return take_early(env, arguments[2], &tunnel->up) && take_early(env, arguments[3], &tunnel->down);
+  return take_early(env, arguments[3], &tunnel->up) && take_early(env, arguments[4], &tunnel->down);
 }
 
 /*
- * attach(clientFd, upstreamFd, earlyUp, earlyDown, idleMs): both are connected, do not block, and belong to the tunnel from
- * now on. Early bytes are sent before all others. @returns the tunnel's id. Throws where there is no memory: then they are
- * the caller's still
+ * attach(id, clientFd, upstreamFd, earlyUp, earlyDown, idleMs): both are connected, do not block, and belong to the tunnel from
+ * now on. Early bytes are sent before all others. No two tunnels have the same id. Throws where there is no memory: then they
+ * are the caller's still
  */
 static napi_value js_attach(napi_env env, napi_callback_info info) {
-  size_t count = 5;
-  napi_value arguments[5], result;
+  size_t count = 6;
+  napi_value arguments[6];
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct relay *relay = relay_of(env);
-  struct tunnel *tunnel = relay == NULL || count < 5 ? NULL : calloc(1, sizeof *tunnel);
+  struct tunnel *tunnel = relay == NULL || count < 6 ? NULL : calloc(1, sizeof *tunnel);
   if (tunnel == NULL || !fill_tunnel(env, arguments, tunnel)) {
     free_tunnels(tunnel);
     return throw_error(env, "there is no memory for a tunnel");
   }
-  double id = tunnel->id = ++relay->last_id;
   if (relay->attached++ == 0) napi_ref_threadsafe_function(env, relay->tell);
   pthread_mutex_lock(&relay->lock);
   bool told = relay->inbox != NULL || relay->breaks != NULL;
@@ -617,8 +616,7 @@ static napi_value js_attach(napi_env env, napi_callback_info info) {
   relay->inbox = tunnel;
   pthread_mutex_unlock(&relay->lock);
   if (!told) wake(relay);
-  napi_create_double(env, id, &result);
-  return result;
+  return NULL;
 }
 
 /* breakOff(id): a tunnel that has ended already is left as it ended. */

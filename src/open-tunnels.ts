@@ -1,3 +1,4 @@
+import { Bag } from './core/bag.ts';
 import { type Decision, deny, passes } from './core/decision.ts';
 import type { Ip } from './core/ip.ts';
 import type { Work } from './core/work.ts';
@@ -14,7 +15,7 @@ export interface OpenTunnel {
 
 /** Tunnels that pass bytes now: each was decided on once, and may outlive the policy that did. */
 export class OpenTunnels {
-  readonly #open = new Set<OpenTunnel>();
+  readonly #open = new Bag<OpenTunnel>();
   readonly #own: OwnAddresses;
 
   constructor(own: OwnAddresses) {
@@ -28,17 +29,17 @@ export class OpenTunnels {
    * @returns to be called at the tunnel's end
    */
   add(tunnel: OpenTunnel, inForce: InForce, now: number): () => void {
-    this.#open.add(tunnel);
+    const place = this.#open.add(tunnel);
     if (tunnel.permit.inForce !== inForce) this.#judge(tunnel, inForce, now);
-    return () => this.#open.delete(tunnel);
+    return () => this.#open.delete(place);
   }
 
   /** Ends every tunnel that what is now in force would refuse, with that decision on its record. Gives their number. */
   *endingDenied(inForce: InForce, now: number): Work<number> {
     let ended = 0;
-    for (const tunnel of [...this.#open]) {
-      // What comes meanwhile is judged as it comes, and what is gone has ended by itself.
-      if (this.#open.has(tunnel) && this.#judge(tunnel, inForce, now)) ended++;
+    // What comes meanwhile is judged as it comes, and what is gone has ended by itself.
+    for (const tunnel of this.#open) {
+      if (this.#judge(tunnel, inForce, now)) ended++;
       yield;
     }
     return ended;

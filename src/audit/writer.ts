@@ -1,3 +1,4 @@
+import { Bag } from '../core/bag.ts';
 import { Refusal } from '../core/refusal.ts';
 import type { AuditLog } from './log.ts';
 import {
@@ -63,6 +64,8 @@ interface Batch {
   characters: number;
   readonly began: number;
   readonly done: PromiseWithResolvers<void>;
+  /** Among those that wait. */
+  place: number;
 }
 
 /** Writes one process's lines, segment after segment. */
@@ -78,7 +81,7 @@ export class SegmentWriter implements AuditWriter {
   #closing: Promise<void> = Promise.resolve();
   #batch: Batch | undefined;
   /** Batches that are not written yet, or not synced. */
-  readonly #waiting = new Set<Batch>();
+  readonly #waiting = new Bag<Batch>();
   #lost = 0;
   #closed = false;
 
@@ -122,9 +125,10 @@ export class SegmentWriter implements AuditWriter {
 
   #begin(): Batch {
     const began = this.#elapsed();
-    const batch = { text: [], characters: 0, began, done: Promise.withResolvers<void>() };
+    const done = Promise.withResolvers<void>();
+    const batch: Batch = { text: [], characters: 0, began, done, place: 0 };
+    batch.place = this.#waiting.add(batch);
     this.#batch = batch;
-    this.#waiting.add(batch);
     setImmediate(this.#flushLater);
     return batch;
   }
@@ -168,7 +172,7 @@ export class SegmentWriter implements AuditWriter {
       log.info({ lost: this.#lost }, 'the audit record can be written again');
       this.#lost = 0;
     }
-    this.#waiting.delete(batch);
+    this.#waiting.delete(batch.place);
     meter.linesWritten(batch.text.length, this.#elapsed() - batch.began);
     batch.done.resolve();
   }
@@ -181,7 +185,7 @@ export class SegmentWriter implements AuditWriter {
       log.error({ err: error, segment: path }, 'the audit record cannot be written');
     }
     this.#lost += batch.text.length;
-    this.#waiting.delete(batch);
+    this.#waiting.delete(batch.place);
     meter.linesLost(batch.text.length);
     // Told above; whether an exchange goes on without its line is for the exchange to say.
     batch.done.promise.catch(() => undefined);

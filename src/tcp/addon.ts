@@ -25,8 +25,20 @@ export interface SocketsAddon {
 export interface RelayAddon {
   /** Once; `ended` is called exactly once for each tunnel that was attached. */
   start(ended: (id: number, end: number, bytesUp: number, bytesDown: number) => void): void;
-  /** Takes both descriptors. @returns the tunnel's id @throws Error where there is no memory */
-  attach(client: number, upstream: number, up: Buffer, down: Buffer, idleMs: number): number;
+  /**
+   * Takes both descriptors.
+   *
+   * @param id no other tunnel of this process has, or had
+   * @throws Error where there is no memory
+   */
+  attach(
+    id: number,
+    client: number,
+    upstream: number,
+    up: Buffer,
+    down: Buffer,
+    idleMs: number,
+  ): void;
   breakOff(id: number): void;
 }
 

@@ -1,3 +1,4 @@
+import { Bag } from '../core/bag.ts';
 import { nativePart, type RelayAddon } from '../tcp/addon.ts';
 
 /** How the relay's thread says that a tunnel ended: the numbers of `enum end`. */
@@ -16,10 +17,19 @@ export interface NativeEnd {
   readonly bytesDown: number;
 }
 
+interface Attached {
+  readonly ended: (end: NativeEnd) => void;
+}
+
+/** More tunnels than a process can have at a time. One's number is `n * PLACES + place`, so that no late word is for another. */
+const PLACES = 2 ** 20;
+const NUMBERS = 2 ** 33;
+
 /** Passes the bytes of tunnels: the thread of `native/tunnel.c`. */
 export class NativeRelay {
   readonly #addon: RelayAddon;
-  readonly #ended = new Map<number, (end: NativeEnd) => void>();
+  readonly #attached = new Bag<Attached>();
+  #last = 0;
   #isStarted = false;
 
   constructor(addon: RelayAddon) {
@@ -40,8 +50,10 @@ export class NativeRelay {
     ended: (end: NativeEnd) => void,
   ): number {
     this.#start();
-    const id = this.#addon.attach(fds.client, fds.upstream, early.up, early.down, idleMs);
-    this.#ended.set(id, ended);
+    const place = this.#attached.add({ ended });
+    this.#last = (this.#last + 1) % NUMBERS;
+    const id = this.#last * PLACES + place;
+    this.#addon.attach(id, fds.client, fds.upstream, early.up, early.down, idleMs);
     return id;
   }
 
@@ -54,9 +66,10 @@ export class NativeRelay {
   #start(): void {
     if (this.#isStarted) return;
     this.#addon.start((id, end, bytesUp, bytesDown) => {
-      const ended = this.#ended.get(id);
-      this.#ended.delete(id);
-      ended?.({ how: ENDS[end] ?? 'out-of-memory', bytesUp, bytesDown });
+      const place = id % PLACES;
+      const attached = this.#attached.at(place);
+      this.#attached.delete(place);
+      attached?.ended({ how: ENDS[end] ?? 'out-of-memory', bytesUp, bytesDown });
     });
     this.#isStarted = true;
   }

@@ -1,3 +1,4 @@
+import type { Bag } from '../../core/bag.ts';
 import type { Evidence } from '../../core/conversation.ts';
 import type { Destination } from '../../core/destination.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -20,7 +21,7 @@ const MAX_FIELDS = 256;
 /** What connections must know of a drain: whether it has begun, and who waits for a request that shall not come. */
 export interface Drain {
   begun: boolean;
-  readonly waiting: Set<Channel>;
+  readonly waiting: Bag<Channel>;
 }
 
 /**
@@ -79,7 +80,7 @@ async function nextHead(
 ): Promise<RequestHead | Refusal | Rejection | undefined> {
   const { channel } = client;
   if (drain.begun) return undefined;
-  drain.waiting.add(channel);
+  const place = drain.waiting.add(channel);
   try {
     // Whoever asks on without taking the answers would have them all kept here.
     if (channel.isFull) await channel.drained();
@@ -91,7 +92,7 @@ async function nextHead(
     if (!(error instanceof ChannelLost)) throw error;
     return withoutHead(error, reader.started);
   } finally {
-    drain.waiting.delete(channel);
+    drain.waiting.delete(place);
   }
 }
 

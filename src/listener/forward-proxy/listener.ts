@@ -1,4 +1,5 @@
 import type { Bind } from '../../config/config.ts';
+import { Bag } from '../../core/bag.ts';
 import { SekishoError } from '../../core/errors.ts';
 import type { Cidr, Ip } from '../../core/ip.ts';
 import { listenFailed } from '../../core/listen-failed.ts';
@@ -9,7 +10,7 @@ import type { Peer, TcpSocket } from '../../tcp/tcp-socket.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
-import { OpenConnections } from './open-connections.ts';
+import { type OpenConnection, OpenConnections } from './open-connections.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
 import type { Rejection } from './rejection.ts';
 import { ServerTls } from './server-tls.ts';
@@ -43,7 +44,7 @@ export class ForwardProxyListener {
   readonly #tls: ServerTls | undefined;
   readonly #listening = new Set<TcpListening>();
   readonly #connections: OpenConnections;
-  readonly #drain: Drain = { begun: false, waiting: new Set() };
+  readonly #drain: Drain = { begun: false, waiting: new Bag() };
 
   /** @throws SekishoError `tls-unusable` */
   constructor(proxy: ProxyContext, events: ListenerEvents) {
@@ -100,28 +101,35 @@ export class ForwardProxyListener {
     const { from } = this.#proxy.config;
     if (from !== undefined && !within(from, peer.ip))
       return this.#reject(socket, 'peer-not-allowed');
-    const added = this.#connections.add(socket);
-    if (added === false && !this.#mayTell(socket))
+    const connection = this.#connections.add(socket);
+    const admitted = this.#connections.admit(connection);
+    if (admitted === false && !this.#mayTell(connection))
       return this.#reject(socket, 'too-many-connections');
-    this.#serve(socket, peer, added).catch((error: unknown) => {
+    this.#serve(connection, peer, admitted).catch((error: unknown) => {
       this.#events.fault(error);
       socket.destroy();
     });
   }
 
-  async #serve(socket: TcpSocket, peer: Peer, added: boolean | Promise<boolean>): Promise<void> {
+  async #serve(
+    connection: OpenConnection,
+    peer: Peer,
+    admitted: boolean | Promise<boolean>,
+  ): Promise<void> {
+    const { socket } = connection;
     const { idleMs } = this.#proxy.config.timeouts;
     const accepted = new Channel(socket, idleMs);
-    const crowded = !(typeof added === 'boolean' ? added : await added);
-    if (crowded && !this.#mayTell(socket)) return this.#reject(socket, 'too-many-connections');
+    const crowded = !(typeof admitted === 'boolean' ? admitted : await admitted);
+    if (crowded && !this.#mayTell(connection)) return this.#reject(socket, 'too-many-connections');
     const address = this.#isBalancer(peer) ? await this.#clientOf(accepted, peer) : peer;
     if (address === undefined) return void socket.destroy();
     const client = { ...address, peer: peer.ip };
-    if (crowded) return this.#turnAway({ ...client, channel: accepted }, 'too-many-connections');
-    const counted = this.#connections.countClient(socket, address.ip);
-    if (!(typeof counted === 'boolean' ? counted : await counted)) {
-      return this.#turnAway({ ...client, channel: accepted }, 'too-many-from-client');
-    }
+    const turnAway = (rejection: keyof typeof LIMITS) =>
+      this.#turnAway(connection, { ...client, channel: accepted }, rejection);
+    if (crowded) return turnAway('too-many-connections');
+    const counted = this.#connections.countClient(connection, address.ip);
+    if (!(typeof counted === 'boolean' ? counted : await counted))
+      return turnAway('too-many-from-client');
     const channel = this.#tls === undefined ? accepted : await this.#secure(accepted, this.#tls);
     if (channel === undefined) return;
     const rejection = await serveClient({ ...client, channel }, this.#proxy, this.#drain);
@@ -129,14 +137,17 @@ export class ForwardProxyListener {
   }
 
   /** Behind a handshake it would cost more to tell than to serve. */
-  #mayTell(socket: TcpSocket): boolean {
-    return this.#tls === undefined && this.#connections.setApart(socket);
+  #mayTell(connection: OpenConnection): boolean {
+    return this.#tls === undefined && this.#connections.setApart(connection);
   }
 
   /** Refuses the first request of a connection beyond a limit, so that its developer learns which. */
-  async #turnAway(client: Client, rejection: keyof typeof LIMITS): Promise<void> {
-    const { socket } = client.channel;
-    if (!this.#mayTell(socket)) return this.#reject(socket, rejection);
+  async #turnAway(
+    connection: OpenConnection,
+    client: Client,
+    rejection: keyof typeof LIMITS,
+  ): Promise<void> {
+    if (!this.#mayTell(connection)) return this.#reject(connection.socket, rejection);
     this.#events.rejected(rejection);
     const { name, limits } = this.#proxy.config;
     const limit = LIMITS[rejection];

@@ -1,4 +1,5 @@
 import type { ListenerConfig } from '../../config/config.ts';
+import { Bag } from '../../core/bag.ts';
 import { clientKey } from '../../core/client-key.ts';
 import type { Ip } from '../../core/ip.ts';
 import type { Places } from '../../core/places.ts';
@@ -17,41 +18,54 @@ export interface OpenConnectionsOptions {
   readonly onCount: (open: number) => void;
 }
 
+/** One that is open, with the keys of the places that it has. */
+export interface OpenConnection {
+  readonly socket: TcpSocket;
+  readonly keys: string[];
+  /** Among those that count, or those set apart. */
+  among: Bag<OpenConnection>;
+  place: number;
+  ended: boolean;
+}
+
 /** The open connections of a listener, held against its limits. Each is forgotten at its end, handed over or not. */
 export class OpenConnections {
   readonly #options: OpenConnectionsOptions;
-  /** With the keys of the places that each has. */
-  readonly #open = new Map<TcpSocket, string[]>();
-  readonly #apart = new Set<TcpSocket>();
+  readonly #open = new Bag<OpenConnection>();
+  readonly #apart = new Bag<OpenConnection>();
   #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor(options: OpenConnectionsOptions) {
     this.#options = options;
   }
 
+  add(socket: TcpSocket): OpenConnection {
+    const among = this.#open;
+    const connection: OpenConnection = { socket, keys: [], among, place: 0, ended: false };
+    connection.place = among.add(connection);
+    this.#options.onCount(among.size);
+    onceEnded(socket, () => this.#end(connection));
+    return connection;
+  }
+
   /** False when `limits.connections` is reached. */
-  add(socket: TcpSocket): boolean | Promise<boolean> {
-    this.#open.set(socket, []);
-    this.#options.onCount(this.#open.size);
-    onceEnded(socket, () => this.#remove(socket));
-    return this.#take(socket, ALL, this.#options.limits().connections);
+  admit(connection: OpenConnection): boolean | Promise<boolean> {
+    return this.#take(connection, ALL, this.#options.limits().connections);
   }
 
   /** False when `limits.perClient` is reached. */
-  countClient(socket: TcpSocket, ip: Ip): boolean | Promise<boolean> {
-    return this.#take(socket, clientKey(ip), this.#options.limits().perClient);
+  countClient(connection: OpenConnection, ip: Ip): boolean | Promise<boolean> {
+    return this.#take(connection, clientKey(ip), this.#options.limits().perClient);
   }
 
   /** Keeps a connection outside of the limits while it is told of them; false when too many are. */
-  setApart(socket: TcpSocket): boolean {
-    if (this.#apart.has(socket)) return true;
-    if (this.#apart.size >= SET_APART) return false;
-    this.#apart.add(socket);
-    this.#remove(socket);
-    onceEnded(socket, () => {
-      this.#apart.delete(socket);
-      this.#tellEmptied();
-    });
+  setApart(connection: OpenConnection): boolean {
+    if (connection.among === this.#apart) return true;
+    if (this.#apart.size >= SET_APART || connection.ended) return false;
+    this.#leave(connection);
+    connection.among = this.#apart;
+    connection.place = this.#apart.add(connection);
+    this.#options.onCount(this.#open.size);
     return true;
   }
 
@@ -63,30 +77,32 @@ export class OpenConnections {
   }
 
   destroyAll(): void {
-    for (const socket of [...this.#open.keys(), ...this.#apart]) destroyConnection(socket);
+    for (const { socket } of [...this.#open, ...this.#apart]) destroyConnection(socket);
   }
 
-  #take(socket: TcpSocket, key: string, limit: number): boolean | Promise<boolean> {
+  #take(connection: OpenConnection, key: string, limit: number): boolean | Promise<boolean> {
     const taken = this.#options.places.take(key, limit);
-    if (typeof taken === 'boolean') return taken && this.#keep(socket, key);
-    return taken.then((granted) => granted && this.#keep(socket, key));
+    if (typeof taken === 'boolean') return taken && this.#keep(connection, key);
+    return taken.then((granted) => granted && this.#keep(connection, key));
   }
 
   /** A connection that has closed in the meantime keeps nothing, and is none that a limit turned away. */
-  #keep(socket: TcpSocket, key: string): true {
-    const keys = this.#open.get(socket);
-    if (keys === undefined) this.#options.places.leave(key);
-    else keys.push(key);
+  #keep(connection: OpenConnection, key: string): true {
+    if (connection.ended || connection.among === this.#apart) this.#options.places.leave(key);
+    else connection.keys.push(key);
     return true;
   }
 
-  #remove(socket: TcpSocket): void {
-    const keys = this.#open.get(socket);
-    if (keys === undefined) return;
-    this.#open.delete(socket);
-    for (const key of keys) this.#options.places.leave(key);
+  #end(connection: OpenConnection): void {
+    connection.ended = true;
+    this.#leave(connection);
     this.#options.onCount(this.#open.size);
     this.#tellEmptied();
+  }
+
+  #leave({ among, place, keys }: OpenConnection): void {
+    among.delete(place);
+    for (const key of keys.splice(0)) this.#options.places.leave(key);
   }
 
   #tellEmptied(): void {
