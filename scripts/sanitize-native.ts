@@ -1,5 +1,5 @@
 /**
- * Runs the tests of tunnels with the native part under a sanitizer of gcc:
+ * Runs the tests of sockets and tunnels with the native part under a sanitizer of gcc:
  *
  *     npm run sanitize:native -- address|thread
  *
@@ -85,7 +85,6 @@ function test(): number {
     [
       '--test',
       '--test-isolation=none',
-      '--test-name-pattern=native',
       'src/stream/channel.test.ts',
       'src/tcp/native-tcp.test.ts',
       'src/upstream/tunnel.test.ts',
