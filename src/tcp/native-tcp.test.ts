@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -13,6 +14,21 @@ import type { TcpSocket } from './tcp-socket.ts';
 const skip = noNative;
 const HERE = { host: '127.0.0.1', port: 0 };
 const LOOPBACK = Ip.parse('127.0.0.1') as Ip;
+
+const FEW_FILES = 64;
+/** Says its port, and echoes. */
+const ECHO_PROCESS = [
+  '--input-type=module',
+  '--eval',
+  `const { listenTcp } = await import(${JSON.stringify(new URL('listen.ts', import.meta.url).href)});
+  const accepted = (socket) => {
+    socket.on('data', (bytes) => socket.write(bytes));
+    socket.on('end', () => socket.destroy()).on('error', () => {});
+    socket.resume();
+  };
+  const { address } = await listenTcp({ host: '127.0.0.1', port: 0 }, { accepted, failed() {} });
+  console.log(address.port);`,
+];
 
 interface Accepting extends TcpListening {
   readonly accepted: TcpSocket[];
@@ -130,6 +146,42 @@ test('a connection that is refused, or cannot leave from an address, says so', {
   const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
   assert.equal(error.code, 'ECONNREFUSED');
   assert.ok(refused.destroyed);
+});
+
+test('without a descriptor left peers are turned away, and taken again later', {
+  skip,
+}, async (t) => {
+  const child = spawn('prlimit', [`--nofile=${FEW_FILES}`, process.execPath, ...ECHO_PROCESS], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill());
+  const port = Number(String((await once(child.stdout, 'data'))[0]));
+  const peers = Array.from({ length: 2 * FEW_FILES }, () => {
+    const peer = connect({ host: '127.0.0.1', port }).on('error', () => {});
+    peer.write('x');
+    return peer;
+  });
+  t.after(() => {
+    for (const peer of peers) peer.destroy();
+  });
+  const fates = peers.map((peer) =>
+    Promise.race([
+      new Promise((resolve) => peer.once('data', () => resolve('served'))),
+      new Promise((resolve) => peer.once('close', () => resolve('turned away'))),
+    ]),
+  );
+  const all = await Promise.all(fates);
+  const served = all.filter((fate) => fate === 'served').length;
+  assert.ok(served > 0 && served < FEW_FILES, `${served} were served`);
+  for (const peer of peers) peer.destroy();
+  for (let answer: unknown; answer !== 'served'; ) {
+    const late = connect({ host: '127.0.0.1', port }).on('error', () => {});
+    late.write('x');
+    answer = await new Promise((resolve) => {
+      late.once('data', () => resolve('served')).once('close', () => resolve('turned away'));
+    });
+    late.destroy();
+  }
 });
 
 test('a fault in what one socket is told does not keep the others from theirs', {
