@@ -33,11 +33,32 @@ export interface Bind {
 }
 
 /** Where a secret comes from. It is read when the gateway starts, never by `load`. */
-export type SecretRef = { readonly at: Position } & (
-  | { readonly from: 'env'; readonly variable: string }
-  | { readonly from: 'file'; readonly path: string }
-  | { readonly from: 'literal'; readonly value: string }
-);
+export type SecretRef = RefBase &
+  (
+    | { readonly from: 'env'; readonly variable: string }
+    | { readonly from: 'file'; readonly path: string }
+    | { readonly from: 'literal'; readonly value: string }
+  );
+
+/** Where a secret is kept that changes while the gateway runs. It is read when it is needed, and kept for a while. */
+export type RemoteSecretRef = RefBase &
+  (
+    | { readonly from: 'ssm'; readonly name: string }
+    /** `key`: of a secret that is a JSON map. */
+    | { readonly from: 'secretsManager'; readonly id: string; readonly key: string | undefined }
+    | { readonly from: 'vault'; readonly path: string; readonly key: string }
+  );
+
+interface RefBase {
+  readonly at: Position;
+  /** Whether line breaks belong to it: a key in PEM. */
+  readonly multiline?: boolean;
+}
+
+export type AnySecretRef = SecretRef | RemoteSecretRef;
+
+/** Text around secrets: `token `, and the token. */
+export type SecretText = readonly (string | AnySecretRef)[];
 
 export interface GatewayConfig {
   readonly name: string;

@@ -133,6 +133,8 @@ function clientEnvironment(url: string, identity: AwsIdentity): Record<string, s
     AWS_ACCESS_KEY_ID: accessKeyId,
     AWS_SECRET_ACCESS_KEY: secretAccessKey,
     ...(sessionToken !== undefined && { AWS_SESSION_TOKEN: sessionToken }),
+    // The client's own retries wait.
+    AWS_MAX_ATTEMPTS: '1',
     // Nothing of the machine that the test runs on.
     AWS_EC2_METADATA_DISABLED: 'true',
     AWS_CONFIG_FILE: '/dev/null',
