@@ -88,7 +88,7 @@ function toConfig(
     enforcement: written.enforcement,
     expect: toExpectations(written.expect, merged),
     exits: toExits(written.exits, merged, reader),
-    credentials: toCredentials(written.credentials, merged),
+    credentials: toCredentials(written.credentials, merged, reader),
     audit: toAudit(written.audit, merged),
     traces: toTraces(written.traces, merged),
   };

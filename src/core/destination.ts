@@ -2,10 +2,17 @@ import { Hostname } from './hostname.ts';
 import { Ip } from './ip.ts';
 import { Refusal } from './refusal.ts';
 
-/** `tunnel`: opaque bytes after CONNECT. `http`: a request that is read and forwarded in clear. */
-export type Scheme = 'tunnel' | 'http';
+/**
+ * `tunnel`: opaque bytes after CONNECT. `http`: a request that is read and forwarded in clear. `https`: one that is read
+ * and goes on over TLS, verified for the host.
+ */
+export type Scheme = 'tunnel' | 'http' | 'https';
 
-export const DEFAULT_PORTS: Readonly<Record<Scheme, number>> = { tunnel: 443, http: 80 };
+export const DEFAULT_PORTS: Readonly<Record<Scheme, number>> = {
+  tunnel: 443,
+  http: 80,
+  https: 443,
+};
 
 /** What was asked for: the one value that is decided on, looked up, compared with Host and SNI, and recorded. */
 export interface Destination {
