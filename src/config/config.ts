@@ -160,6 +160,8 @@ export interface AllowRule extends RuleBase {
   readonly addresses: readonly Cidr[] | undefined;
   readonly tls: 'required' | 'off';
   readonly via: string | undefined;
+  /** The credential that requests take on. */
+  readonly with: string | undefined;
 }
 
 export interface DenyRule extends RuleBase {

@@ -52,7 +52,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       refuses('fn-{name}'),
     ],
     ['sets: { s: { §ranges: {} } }', refuses('ranges')],
-    [rule('§with: c'), refuses('with')],
     [rule('§intercept: true'), refuses('intercept')],
     [rule('§users: [a]'), refuses('users')],
     [rule('§databases: [a]'), refuses('databases')],
@@ -78,6 +77,18 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       '"a b" is not a header name; write a name such as Authorization',
       'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
       'there is no secret in this; put one in: { env: NAME }',
+    ],
+    [rule('with: §c'), 'no credential is called "c"; define it under credentials'],
+    [
+      `${kind('header: { A: { env: T } }')}
+${PRINCIPAL}sets: { s: { hosts: [a.example, b.example] } }
+rules:
+  - { name: r, allow: [app, §anonymous], to: [a.example, §.a.example, §s, §"*"], with: c, tls: §off }`,
+      'anybody could use the credential; name the principals that it is for',
+      ...Array(3).fill(
+        'the credential "c" is for a.example alone; write to: [a.example], and another rule for the rest',
+      ),
+      'a credential goes over TLS only; remove tls: off, or the credential',
     ],
     [kind('header: §{}'), 'no header is named; name one: Authorization'],
     [kind('query: §{}'), 'no parameter is named; name one: api_key'],

@@ -21,6 +21,11 @@ export interface Destination {
   readonly port: number;
 }
 
+/** Where a plain request goes that may go over TLS only. */
+export function overTls({ host, port }: Destination): Destination {
+  return { scheme: 'https', host, port: port === DEFAULT_PORTS.http ? DEFAULT_PORTS.https : port };
+}
+
 /** `api.github.com:443`, `[2606:4700::1]:443`. */
 export function destinationText(destination: Destination): string {
   return `${hostText(destination.host)}:${destination.port}`;
