@@ -36,6 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
 const ROOT_FILES = [
   'candidate.ts',
+  'credential-sources.ts',
   'examine-aside.ts',
   'examine-thread.ts',
   'examine.ts',

@@ -66,6 +66,8 @@ export interface GrantedCredential {
   readonly bodyLimit: number;
   /** Whether a response that cannot be read is refused. */
   readonly strict: boolean;
+  /** The only CAs that vouch for the destination, in PEM; undefined: the system's. */
+  readonly ca: string | undefined;
   /** @throws Refusal `credential-missing`, `credential-unavailable`, `request-invalid` */
   inject(request: InjectedRequest): Promise<Injected>;
 }

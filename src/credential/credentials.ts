@@ -46,6 +46,7 @@ export class Credentials {
       name: config.name,
       bodyLimit: bodyLimitOf(config),
       strict: config.redact === 'strict',
+      ca: config.ca,
       inject: (request) => this.#inject(config, terms, request),
     };
   }

@@ -1,0 +1,144 @@
+import type { Transform } from 'node:stream';
+import { overTls } from '../../core/destination.ts';
+import type { GrantedCredential, Injected, InjectedRequest } from '../../core/injection.ts';
+import { Refusal, UpstreamError } from '../../core/refusal.ts';
+import { decoderFor } from '../../stream/decoded-bodies.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import type { ResponseHead } from '../../wire/http1/response-head.ts';
+import { asksForWebSocket, authorityOf } from './forwarded-head.ts';
+import type { Target } from './target.ts';
+
+// By which servers take another method, path or client than the ones that were decided on.
+const OVERRIDES: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+]);
+/** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
+const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
+
+/** A credential on the request of one exchange, and what must not come back of it. */
+export class Injection {
+  readonly #credential: GrantedCredential;
+  readonly #request: InjectedRequest;
+  #injected: Injected;
+  #renewed = false;
+
+  private constructor(credential: GrantedCredential, request: InjectedRequest, injected: Injected) {
+    this.#credential = credential;
+    this.#request = request;
+    this.#injected = injected;
+  }
+
+  /** @throws Refusal `request-invalid`, `credential-missing`, `credential-unavailable` */
+  static async begin(
+    credential: GrantedCredential,
+    head: RequestHead,
+    target: Target,
+    body: Buffer | undefined,
+    drops: (lowerName: string) => boolean,
+  ): Promise<Injection> {
+    vet(head, target);
+    const request = viewOf(head, target, body, (name) => drops(name) || isLeft(name, credential));
+    return new Injection(credential, request, await credential.inject(request));
+  }
+
+  get changes() {
+    return this.#injected.changes;
+  }
+
+  /** Whether a header of the client's does not go on. */
+  drops(lowerName: string): boolean {
+    return isLeft(lowerName, this.#credential) || this.changes.drop.includes(lowerName);
+  }
+
+  /**
+   * The destination answers that the credential does not hold.
+   *
+   * @returns whether another one is in its place now; once for each request
+   */
+  async renew(): Promise<boolean> {
+    if (this.#renewed || !this.#injected.refuse()) return false;
+    this.#renewed = true;
+    try {
+      this.#injected = await this.#credential.inject(this.#request);
+      return true;
+    } catch (error) {
+      // There is no other one now, which is told in the log; the destination's answer is as good as any.
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+  }
+
+  /** A head that goes to the client. Its length stays as it is. */
+  redact(head: Buffer): Buffer {
+    return Buffer.from(this.#injected.redaction.text(head.toString('latin1')), 'latin1');
+  }
+
+  redaction() {
+    return this.#injected.redaction.stream();
+  }
+
+  /**
+   * What makes the body of a response readable; undefined where it is, or where nobody here can.
+   *
+   * @throws UpstreamError where it cannot be read and must be
+   */
+  decoder(response: ResponseHead): Transform | undefined {
+    const codings = response.fields.list('content-encoding').filter((name) => name !== 'identity');
+    const [coding] = codings;
+    if (coding === undefined) return undefined;
+    // A part of a coded body is nothing that could be decoded.
+    const decoder =
+      codings.length === 1 && response.status !== 206 ? decoderFor(coding) : undefined;
+    if (decoder !== undefined || !this.#credential.strict) return decoder;
+    throw new UpstreamError('upstream-reset', 'the response has a coding that cannot be undone');
+  }
+}
+
+function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
+  return OVERRIDES.has(lowerName) || (strict && PARTS.has(lowerName));
+}
+
+/** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
+function vet(head: RequestHead, { originForm }: Target): void {
+  const { method } = head;
+  if (/^(?:trace|track)$/i.test(method)) {
+    throw new Refusal('request-invalid', `${method.toUpperCase()} would send the credential back`);
+  }
+  if (originForm === '*') {
+    throw new Refusal('request-invalid', 'a credential is for a path, and "*" is none');
+  }
+  if (asksForWebSocket(head)) {
+    throw new Refusal('request-invalid', 'a WebSocket takes on no credential');
+  }
+}
+
+function viewOf(
+  head: RequestHead,
+  target: Target,
+  body: Buffer | undefined,
+  drops: (lowerName: string) => boolean,
+): InjectedRequest {
+  const destination = overTls(target.destination);
+  const { fields } = head;
+  const question = target.originForm.indexOf('?');
+  const headers = Array.from({ length: fields.count }, (_, i) => {
+    return [fields.name(i), fields.valueAt(i)] as const;
+  }).filter(([name]) => !drops(name.toLowerCase()));
+  return {
+    method: head.method,
+    host: destination.host,
+    authority: authorityOf(destination),
+    path: question < 0 ? target.originForm : target.originForm.slice(0, question),
+    query: question < 0 ? undefined : target.originForm.slice(question + 1),
+    headers,
+    body,
+  };
+}
