@@ -54,6 +54,8 @@ export class ParameterStore implements RemoteSource<'ssm'> {
     path: string,
     abortSignal: AbortSignal,
   ): Promise<Fetched<readonly ParameterBelow[]>> {
+    // Nothing can be stored under such a name: AWS refuses it, as it would refuse to look.
+    if (path.includes(':')) throw noneBelow(path);
     const below: ParameterBelow[] = [];
     let NextToken: string | undefined;
     try {
@@ -74,6 +76,10 @@ export class ParameterStore implements RemoteSource<'ssm'> {
       throw new SecretFailure('missing', `ssm ${path}: no parameter below it`);
     return { value: below, version: versionOf(below) };
   }
+}
+
+function noneBelow(path: string): SecretFailure {
+  return new SecretFailure('missing', `ssm ${path}: no parameter below it`);
 }
 
 function toBelow(path: string, { Name = '', Value, Version = 0 }: Parameter): ParameterBelow {

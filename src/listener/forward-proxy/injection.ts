@@ -28,7 +28,6 @@ export class Injection {
   readonly #credential: GrantedCredential;
   readonly #request: InjectedRequest;
   #injected: Injected;
-  #renewed = false;
 
   private constructor(credential: GrantedCredential, request: InjectedRequest, injected: Injected) {
     this.#credential = credential;
@@ -58,14 +57,13 @@ export class Injection {
     return isLeft(lowerName, this.#credential) || this.changes.drop.includes(lowerName);
   }
 
-  /**
-   * The destination answers that the credential does not hold.
-   *
-   * @returns whether another one is in its place now; once for each request
-   */
+  /** The destination answers that the credential does not hold. @returns whether another one may be had now */
+  refused(): boolean {
+    return this.#injected.refuse();
+  }
+
+  /** @returns whether another one is in its place now */
   async renew(): Promise<boolean> {
-    if (this.#renewed || !this.#injected.refuse()) return false;
-    this.#renewed = true;
     try {
       this.#injected = await this.#credential.inject(this.#request);
       return true;

@@ -150,9 +150,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async #sendAndAwait(): Promise<ResponseHead> {
     const response = await this.#sendOnce();
-    if (response.status !== 401 || !this.#isRepeatable() || !(await this.#injection?.renew())) {
-      return response;
-    }
+    if (response.status !== 401 || this.#injection?.refused() !== true) return response;
+    if (!this.#isRepeatable() || !(await this.#injection.renew())) return response;
     // The secret may have been replaced since it was read: the answer to the old one is nobody's.
     this.#upstream?.stream.destroy();
     this.#upstream = await (this.#grant as Grant<Channel>).borrow(this.trail, 'new');

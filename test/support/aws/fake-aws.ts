@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Certificates } from '../certificates.ts';
 import { AwsError, internalError } from './aws-error.ts';
 import { Disturbances } from './disturbances.ts';
 import type { Call, FakeService, Reply, SignedRequest } from './service.ts';
@@ -17,6 +24,8 @@ export interface FakeAwsOptions {
   readonly identities?: readonly AwsIdentity[];
   /** Milliseconds since the epoch: the clock of AWS. */
   readonly now?: () => number;
+  /** Over TLS. */
+  readonly certificates?: Certificates;
 }
 
 /** Several services of AWS at one endpoint on loopback. A request goes to the one that its signature names. */
@@ -46,15 +55,21 @@ export async function startFakeAws(
   const byName = new Map(services.map((service) => [service.name, service]));
   const calls: Call[] = [];
   const disturbances = new Disturbances();
-  const server = createServer(async (incoming, response) => {
+  const listen: RequestListener = async (incoming, response) => {
     const request = await readRequest(incoming);
+    if (request === undefined) return;
     const verify = () => verifySignature(request, identities, now());
     send(response, await serve(request, { byName, calls, disturbances, verify }));
-  });
+  };
+  const { certificates } = options;
+  const server =
+    certificates === undefined
+      ? createServer(listen)
+      : createTlsServer({ cert: certificates.cert, key: certificates.key }, listen);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}`;
+  const url = `${certificates === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   return {
     url,
     port,
@@ -87,10 +102,20 @@ async function serve(request: SignedRequest, endpoint: Endpoint): Promise<Reply>
   }
   const { name, protocol } = service;
   try {
-    const { identity, region } = endpoint.verify();
+    const verified = endpoint.verify();
+    const { identity, region } = verified;
     const { operation, input } = protocol.read(request);
     const number = endpoint.calls.filter((call) => call.operation === operation).length + 1;
-    const call: Call = { service: name, operation, input, region, identity, request, number };
+    const call: Call = {
+      service: name,
+      operation,
+      input,
+      region,
+      identity,
+      request,
+      verified,
+      number,
+    };
     endpoint.calls.push(call);
     await endpoint.disturbances.strike(call);
     const run = service.operations[operation];
@@ -113,9 +138,14 @@ function scopeOf({ headers, url }: SignedRequest): string {
   return decodeURIComponent(inQuery).split('/')[3] ?? '';
 }
 
-async function readRequest(incoming: IncomingMessage): Promise<SignedRequest> {
+/** Undefined where it did not arrive whole. */
+async function readRequest(incoming: IncomingMessage): Promise<SignedRequest | undefined> {
   const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  } catch {
+    return undefined;
+  }
   const { method = '', url = '', headers } = incoming;
   return { method, url, headers, body: Buffer.concat(chunks) };
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AwsError } from './aws-error.ts';
-import type { AwsIdentity, SignatureFault } from './sigv4.ts';
+import type { AwsIdentity, SignatureFault, Verified } from './sigv4.ts';
 
 /** A request as it arrived, before anybody looked at who signed it. */
 export interface SignedRequest {
@@ -39,6 +39,8 @@ export interface Call {
   readonly region: string;
   readonly identity: AwsIdentity;
   readonly request: SignedRequest;
+  /** How it was signed. */
+  readonly verified: Verified;
   /** Of this operation alone, from 1 on. */
   readonly number: number;
 }
