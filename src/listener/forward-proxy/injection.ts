@@ -1,11 +1,16 @@
 import type { Transform } from 'node:stream';
+import type { Grant } from '../../core/conversation.ts';
+import { deny } from '../../core/decision.ts';
 import { overTls } from '../../core/destination.ts';
 import type { GrantedCredential, Injected, InjectedRequest } from '../../core/injection.ts';
 import { Refusal, UpstreamError } from '../../core/refusal.ts';
+import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { decoderFor } from '../../stream/decoded-bodies.ts';
+import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
-import { asksForWebSocket, authorityOf } from './forwarded-head.ts';
+import { asksForWebSocket, authorityOf, dropsFrom } from './forwarded-head.ts';
+import type { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
 
 // By which servers take another method, path or client than the ones that were decided on.
@@ -23,6 +28,18 @@ const OVERRIDES: ReadonlySet<string> = new Set([
 /** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
 const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
 
+type InjectionGrant = Pick<Grant<Channel>, 'credential' | 'identityHeaders' | 'trace' | 'record'>;
+
+/** A request before anything of it went on. */
+export interface Injectable {
+  readonly head: RequestHead;
+  readonly target: Target;
+  readonly body: RequestBody;
+  /** The client's. */
+  readonly channel: Channel;
+  readonly idleMs: number;
+}
+
 /** A credential on the request of one exchange, and what must not come back of it. */
 export class Injection {
   readonly #credential: GrantedCredential;
@@ -35,17 +52,23 @@ export class Injection {
     this.#injected = injected;
   }
 
-  /** @throws Refusal `request-invalid`, `credential-missing`, `credential-unavailable` */
-  static async begin(
-    credential: GrantedCredential,
-    head: RequestHead,
-    target: Target,
-    body: Buffer | undefined,
-    drops: (lowerName: string) => boolean,
-  ): Promise<Injection> {
-    vet(head, target);
-    const request = viewOf(head, target, body, (name) => drops(name) || isLeft(name, credential));
-    return new Injection(credential, request, await credential.inject(request));
+  /**
+   * Undefined where the rule names no credential.
+   *
+   * @throws Refusal `request-invalid`, `credential-missing`, `credential-unavailable`, which then is on record; UpstreamError
+   *   where the client is gone
+   */
+  static async begin(grant: InjectionGrant, request: Injectable): Promise<Injection | undefined> {
+    const { credential } = grant;
+    if (credential === undefined) return undefined;
+    try {
+      const view = await viewOf(grant, credential, request);
+      return new Injection(credential, view, await credential.inject(view));
+    } catch (error) {
+      const told = asRefusal(error);
+      if (told instanceof Refusal) await grant.record(deny('grant', told.reason, told.message));
+      throw told;
+    }
   }
 
   get changes() {
@@ -118,18 +141,25 @@ function vet(head: RequestHead, { originForm }: Target): void {
   }
 }
 
-function viewOf(
-  head: RequestHead,
-  target: Target,
-  body: Buffer | undefined,
-  drops: (lowerName: string) => boolean,
-): InjectedRequest {
+/** The request as it would go on, with its body where the credential needs that. */
+async function viewOf(
+  grant: InjectionGrant,
+  credential: GrantedCredential,
+  { head, target, body, channel, idleMs }: Injectable,
+): Promise<InjectedRequest> {
+  vet(head, target);
+  // The body is not yet on its way: nothing else limits how long the client takes for it.
+  channel.limitIdle(idleMs);
+  const { bodyLimit } = credential;
+  const gathered = bodyLimit > 0 ? await body.gather(bodyLimit) : undefined;
+  channel.limitIdle(0);
   const destination = overTls(target.destination);
+  const drops = dropsFrom(head, grant);
   const { fields } = head;
-  const question = target.originForm.indexOf('?');
   const headers = Array.from({ length: fields.count }, (_, i) => {
     return [fields.name(i), fields.valueAt(i)] as const;
-  }).filter(([name]) => !drops(name.toLowerCase()));
+  }).filter(([name]) => !drops(name.toLowerCase()) && !isLeft(name.toLowerCase(), credential));
+  const question = target.originForm.indexOf('?');
   return {
     method: head.method,
     host: destination.host,
@@ -137,6 +167,13 @@ function viewOf(
     path: question < 0 ? target.originForm : target.originForm.slice(0, question),
     query: question < 0 ? undefined : target.originForm.slice(question + 1),
     headers,
-    body,
+    body: gathered,
   };
+}
+
+function asRefusal(error: unknown): unknown {
+  if (error instanceof ChannelLost) {
+    return new UpstreamError('client-reset', 'the client left within its body');
+  }
+  return error instanceof FramingError ? new Refusal('request-invalid', error.message) : error;
 }

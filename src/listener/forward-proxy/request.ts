@@ -9,9 +9,8 @@ import type {
 } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
 import type { Destination } from '../../core/destination.ts';
-import type { GrantedCredential } from '../../core/injection.ts';
 import type { Trouble } from '../../core/reasons.ts';
-import { Refusal, UpstreamError } from '../../core/refusal.ts';
+import { type Refusal, UpstreamError } from '../../core/refusal.ts';
 import { pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { pumpDecoded } from '../../stream/decoded-bodies.ts';
@@ -25,7 +24,6 @@ import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
 import {
   asksForWebSocket,
-  dropsFrom,
   isBoundToUser,
   namesWebSocket,
   requestHead,
@@ -95,39 +93,17 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    if (grant.credential !== undefined) await this.#inject(grant, grant.credential);
+    this.#injection = await Injection.begin(grant, {
+      head: this.head,
+      target: this.#target,
+      body: this.#body,
+      channel: this.channel,
+      idleMs: this.proxy.config.timeouts.idleMs,
+    });
     // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
     this.#upstream = asksForWebSocket(this.head)
       ? await grant.dial(this.trail)
       : await grant.borrow(this.trail);
-  }
-
-  /** @throws Refusal, which is on record then; UpstreamError where the client is gone */
-  async #inject(grant: Grant<Channel>, credential: GrantedCredential): Promise<void> {
-    try {
-      // The client's body is not yet on its way: nothing else limits how long it takes.
-      this.channel.limitIdle(this.proxy.config.timeouts.idleMs);
-      const body =
-        credential.bodyLimit > 0 ? await this.#body.gather(credential.bodyLimit) : undefined;
-      this.channel.limitIdle(0);
-      const drops = dropsFrom(this.head, grant);
-      this.#injection = await Injection.begin(credential, this.head, this.#target, body, drops);
-    } catch (error) {
-      throw await this.#refused(grant, error);
-    }
-  }
-
-  async #refused(grant: Grant<Channel>, error: unknown): Promise<unknown> {
-    this.keepAlive = this.keepAlive && this.#body.done;
-    if (error instanceof ChannelLost) {
-      return new UpstreamError('client-reset', 'the client left within its body');
-    }
-    const refusal =
-      error instanceof FramingError ? new Refusal('request-invalid', error.message) : error;
-    if (refusal instanceof Refusal) {
-      await grant.record(deny('grant', refusal.reason, refusal.message));
-    }
-    return refusal;
   }
 
   async relay(): Promise<Outcome> {
