@@ -46,7 +46,13 @@ export function steps(parts: Parts, requestBytes: Buffer, responseBytes: Buffer)
   const question = { principal, destination, request, now: parts.now() };
   const ips = [Ip.parse('::1') as Ip, Ip.parse('127.0.0.1') as Ip];
   const decided = decideAddresses(policy, question, ips, parts.own);
-  const onward = { identityHeaders, trace: undefined, via: VIA, absolute: undefined };
+  const onward = {
+    identityHeaders,
+    trace: undefined,
+    via: VIA,
+    absolute: undefined,
+    injection: undefined,
+  };
   const { record, lines } = recording({
     listener: 'egress',
     client: { ip: client, port: 41_234 },

@@ -148,7 +148,7 @@ async function build(dir: string): Promise<Parts> {
   const log = createLogger(new PassThrough().resume());
   const parts = await buildParts(
     { ...inForce, exits: new Map([['fixed', destination]]) },
-    { log, peers: ALONE, number: 1 },
+    { log, env, peers: ALONE, number: 1 },
   );
   return parts;
 }

@@ -7,7 +7,13 @@ import type { Principal } from './core/principal.ts';
 import { Refusal, UpstreamError } from './core/refusal.ts';
 import type { Resolver } from './destination/resolver.ts';
 import type { InForce } from './in-force.ts';
-import { decideAddresses, decideName, isLeftToParent, type OwnAddresses } from './policy/policy.ts';
+import {
+  decideAddresses,
+  decideName,
+  goingOn,
+  isLeftToParent,
+  type OwnAddresses,
+} from './policy/policy.ts';
 import type { Question } from './policy/question.ts';
 
 /** What an exchange needs of the gateway. */
@@ -81,10 +87,11 @@ async function pass<Stream>(
   record.identified(principal);
 
   // decide on the name: a denied name is never looked up.
-  const question: Question = { principal, destination, request, now: gate.now() };
-  const named = decideName(policy, question);
+  const asked: Question = { principal, destination, request, now: gate.now() };
+  const named = decideName(policy, asked);
   record.passed('decide');
   if (!passes(named)) return refuse(named);
+  const question = goingOn(named, asked);
 
   // resolve once: these addresses are decided on, and these are dialled. Only a parent proxy may be left to resolve.
   let ips: readonly Ip[] | undefined;

@@ -25,7 +25,7 @@ export async function startGateway(
 ): Promise<Gateway> {
   const { env, log } = surroundings;
   const inForce = putTogether(loaded, { env });
-  const worker = await Worker.open(inForce, { log, peers: ALONE, number: 1 });
+  const worker = await Worker.open(inForce, { log, env, peers: ALONE, number: 1 });
   const metrics = new PrimaryMetrics(VERSION, Date.now());
   const primary = await startPrimary({ inForce, loaded }, worker, surroundings, metrics);
   return { ...primary, onAuditEvent: (listener) => worker.parts.recorder.onEvent(listener) };

@@ -1,4 +1,4 @@
-import type { Config, ListenerConfig, SecretRef } from './config/config.ts';
+import type { Config, CredentialConfig, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
 import type { Secret } from './core/secret.ts';
@@ -20,6 +20,7 @@ export interface InForce {
   /** Whom a refused developer asks when neither rule nor principal names anybody. */
   readonly contact: string | undefined;
   readonly exits: ReadonlyMap<string, WayOut>;
+  readonly credentials: ReadonlyMap<string, CredentialConfig>;
   readonly listeners: ReadonlyMap<string, ListenerConfig>;
   /** Lower-case names of headers that principals are, or were before a reload, recognised by. */
   readonly identityHeaders: ReadonlySet<string>;
@@ -51,6 +52,7 @@ export function* puttingTogether(
     secret,
     identifier,
     identityHeaders: new Set([...before, ...identifier.headerNames]),
+    credentials: new Map(config.credentials.map((credential) => [credential.name, credential])),
     listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
     policy: yield* compiling(config),
     contact: config.gateway.contact,

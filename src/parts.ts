@@ -2,6 +2,8 @@ import { openSegments } from './audit/audit.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
 import { SquidLog } from './audit/squid-log.ts';
+import type { Environment } from './config/surroundings.ts';
+import { createCredentials } from './credential-sources.ts';
 import { type BoundAddress, createOwnAddresses } from './destination/own-addresses.ts';
 import { createResolver } from './destination/resolver.ts';
 import type { InForce } from './in-force.ts';
@@ -19,6 +21,8 @@ const POOL_LIMITS = { perKey: 64, total: 2_048, idleMs: 4_000 };
 
 export interface PartsOptions {
   readonly log: Logger;
+  /** What secrets elsewhere are found by. */
+  readonly env: Environment;
   readonly peers: Peers;
   /** Of this worker, from 1 on. */
   readonly number: number;
@@ -28,7 +32,7 @@ export interface PartsOptions {
 export type Parts = Awaited<ReturnType<typeof buildParts>>;
 
 /** @throws SekishoError naming what cannot be had: the audit directory, a log */
-export async function buildParts(inForce: InForce, { log, peers, number }: PartsOptions) {
+export async function buildParts(inForce: InForce, { log, env, peers, number }: PartsOptions) {
   const { config, digest } = inForce;
   const { name, resolvers } = config.gateway;
   const { onFailure, also, durability } = config.audit;
@@ -93,5 +97,6 @@ export async function buildParts(inForce: InForce, { log, peers, number }: Parts
     /** Whether a drain is about to follow, or under way. */
     leaving: false,
     pool,
+    credentials: createCredentials(env, metrics.credentials, log),
   };
 }

@@ -64,6 +64,7 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       contact: decision.owner ?? principal?.owner ?? inForce.contact,
       identityHeaders: inForce.identityHeaders,
       trace: record.trace,
+      credential: credentialOf(permit, parts),
       destination: question.destination,
       addresses,
       record: (later) => record.decision(later),
@@ -80,6 +81,21 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       idleMs,
       meter: parts.metrics.waysOut,
     },
+  );
+}
+
+function credentialOf({ decision, question, inForce, record }: Permit, parts: Parts) {
+  const config = inForce.credentials.get(decision.settings?.credential ?? '');
+  return (
+    config &&
+    parts.credentials.grant(config, {
+      destination: question.destination,
+      held: inForce.secret,
+      used: (use) => {
+        record.lent(use);
+        parts.metrics.credentials.used(use.name, record.principal?.name ?? '', parts.now());
+      },
+    })
   );
 }
 

@@ -33,6 +33,7 @@ function allow(i: number): AllowRule {
     addresses: undefined,
     tls: 'required',
     via: undefined,
+    with: undefined,
     at,
   };
 }

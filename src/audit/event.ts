@@ -32,6 +32,8 @@ export interface Standing {
   /** The digest of the policy that decided. */
   readonly policy: string;
   readonly exit: string | null;
+  /** The credential that the request takes on, and the version of its secret once that was read. Never the secret. */
+  readonly credential?: { readonly name: string; readonly version: string | null };
   /** The parent proxy that the exit leads through, and its address once it was dialled. */
   readonly parent?: { readonly name: string; readonly address: string | null };
 }
@@ -122,9 +124,10 @@ export function encodeFacts(
 
 /** What the decision line and the outcome line after it share besides the facts. */
 export function encodeStanding(
-  standing: Omit<Standing, 'decision' | 'parent'> & {
+  standing: Omit<Standing, 'decision' | 'parent' | 'credential'> & {
     readonly decision: Decision | undefined;
     readonly parent: Standing['parent'] | undefined;
+    readonly credential: Standing['credential'] | undefined;
   },
 ): string {
   const { client, way, destination, external } = standing.class;
@@ -133,13 +136,21 @@ export function encodeStanding(
     `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
     `"destination":${quoteOrNull(destination)},"external":${external}},` +
     `"decision":${encodeDecision(standing.decision)},` +
-    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}${parentField(standing.parent)}`
+    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}` +
+    parentField(standing.parent) +
+    credentialField(standing.credential)
   );
 }
 
 function parentField(parent: Standing['parent'] | undefined): string {
   if (parent === undefined) return '';
   return `,"parent":{"name":${quote(parent.name)},"address":${quoteOrNull(parent.address)}}`;
+}
+
+function credentialField(credential: Standing['credential'] | undefined): string {
+  if (credential === undefined) return '';
+  const { name, version } = credential;
+  return `,"credential":{"name":${quote(name)},"version":${quoteOrNull(version)}}`;
 }
 
 /** As a `RecordedDecision`. */

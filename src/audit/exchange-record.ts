@@ -14,6 +14,13 @@ const NO_STEPS: readonly StepEnd[] = [];
 
 type Dialled = Pick<Connection<unknown>, 'address' | 'parent'>;
 
+/** A credential that a request took on. */
+export interface Lent {
+  readonly name: string;
+  /** Of its secret, where the source has versions. */
+  readonly version: string | undefined;
+}
+
 /** The record of one exchange: one or more decisions, of which the last stands, and exactly one outcome. */
 export class ExchangeRecord {
   readonly id: string;
@@ -29,6 +36,7 @@ export class ExchangeRecord {
   #decision: Decision | undefined;
   #address: Ip | undefined;
   #parent: Ip | undefined;
+  #lent: Lent | undefined;
   #trouble: UpstreamError | undefined;
   /** Decided by the first decision; undefined before. */
   #written: boolean | undefined;
@@ -109,6 +117,13 @@ export class ExchangeRecord {
     this.#standing = undefined;
   }
 
+  /** The request takes this on. */
+  lent(credential: Lent): void {
+    if (credential.name === this.#lent?.name && credential.version === this.#lent.version) return;
+    this.#lent = credential;
+    this.#standing = undefined;
+  }
+
   /** What the outcome's error was; the client is told only its code. */
   trouble(error: UpstreamError): void {
     this.#trouble = error;
@@ -171,6 +186,7 @@ export class ExchangeRecord {
     const client = this.#conversation.client.ip;
     const destination = this.#address ?? null;
     const parent = this.#decision?.settings?.parent;
+    const lent = this.#lent?.name ?? this.#decision?.settings?.credential;
     // Without a parent proxy the next hop is the destination itself.
     const way = this.#parent ?? (parent === undefined ? destination : null);
     this.#standing ??= encodeStanding({
@@ -180,6 +196,7 @@ export class ExchangeRecord {
       policy: this.#settings.policy,
       exit: this.#decision?.settings?.via ?? null,
       parent: parent && { name: parent.name, address: this.#parent?.text ?? null },
+      credential: lent === undefined ? lent : { name: lent, version: this.#lent?.version ?? null },
     });
     return this.#standing;
   }

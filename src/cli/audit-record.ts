@@ -42,16 +42,20 @@ export interface FilterOptions {
 export const TYPES = ['decision', 'outcome', 'suppressed', 'reload'] as const;
 
 export function addFilterOptions(command: Command): Command {
-  const now = Date.now();
-  return command
+  return addTimeOptions(command)
     .option('--principal <name>', 'whose exchanges')
     .option('--destination <host>', 'where to: HOST, .SUFFIX, HOST:PORT', parseDestination)
     .option('--reason <code>', 'a reason code', oneOf(Object.keys(REASONS)))
     .option('--effect <effect>', 'allow or deny', oneOf(['allow', 'deny']))
-    .option('--since <time>', 'from: 2026-11-23, 2026-11-23T05:10:00Z, 2h ago', parseSince(now))
-    .option('--until <time>', 'up to, likewise', parseUntil(now))
     .option('--text <text>', 'a text anywhere in the event')
     .option('--type <type>', `${TYPES.join(', ')}; may be repeated`, collectTypes);
+}
+
+export function addTimeOptions(command: Command): Command {
+  const now = Date.now();
+  return command
+    .option('--since <time>', 'from: 2026-11-23, 2026-11-23T05:10:00Z, 2h ago', parseSince(now))
+    .option('--until <time>', 'up to, likewise', parseUntil(now));
 }
 
 export function toFilter(options: FilterOptions, types: AuditFilter['types']): AuditFilter {

@@ -6,6 +6,7 @@ import pc from 'picocolors';
 import type { OutcomeEvent, SuppressedEvent } from '../audit/event.ts';
 import { SekishoError } from '../core/errors.ts';
 import { type AdminClient, findAdmin } from './admin-client.ts';
+import { credentialsCommand } from './audit-credentials.ts';
 import { exportCommand } from './audit-export.ts';
 import { searchCommand } from './audit-search.ts';
 import { verifyCommand } from './audit-verify.ts';
@@ -20,6 +21,7 @@ interface TailOptions {
 export function auditCommand(): Command {
   return new Command('audit')
     .description('the record of every exchange')
+    .addCommand(credentialsCommand())
     .addCommand(exportCommand())
     .addCommand(searchCommand())
     .addCommand(tailCommand())

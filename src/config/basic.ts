@@ -1,5 +1,5 @@
 import { Fault, quote } from '../core/diagnostic.ts';
-import { secretRef } from './secret-ref.ts';
+import { anySecretRef, secretRef } from './secret-ref.ts';
 import { parsed, section } from './shape.ts';
 
 /** @throws Fault */
@@ -11,3 +11,9 @@ function parseUsername(text: string): string {
 
 /** User name and password (RFC 7617). */
 export const basic = section({ username: parsed(parseUsername), password: secretRef });
+
+/** As `basic`, with a password that may be kept elsewhere. */
+export const basicCredential = section({
+  username: parsed(parseUsername),
+  password: anySecretRef,
+});

@@ -33,11 +33,32 @@ export interface Bind {
 }
 
 /** Where a secret comes from. It is read when the gateway starts, never by `load`. */
-export type SecretRef = { readonly at: Position } & (
-  | { readonly from: 'env'; readonly variable: string }
-  | { readonly from: 'file'; readonly path: string }
-  | { readonly from: 'literal'; readonly value: string }
-);
+export type SecretRef = RefBase &
+  (
+    | { readonly from: 'env'; readonly variable: string }
+    | { readonly from: 'file'; readonly path: string }
+    | { readonly from: 'literal'; readonly value: string }
+  );
+
+/** Where a secret is kept that changes while the gateway runs. It is read when it is needed, and kept for a while. */
+export type RemoteSecretRef = RefBase &
+  (
+    | { readonly from: 'ssm'; readonly name: string }
+    /** `key`: of a secret that is a JSON map. */
+    | { readonly from: 'secretsManager'; readonly id: string; readonly key: string | undefined }
+    | { readonly from: 'vault'; readonly path: string; readonly key: string }
+  );
+
+interface RefBase {
+  readonly at: Position;
+  /** Whether line breaks belong to it: a key in PEM. */
+  readonly multiline?: boolean;
+}
+
+export type AnySecretRef = SecretRef | RemoteSecretRef;
+
+/** Text around secrets: `token `, and the token. */
+export type SecretText = readonly (string | AnySecretRef)[];
 
 export interface GatewayConfig {
   readonly name: string;
@@ -139,6 +160,8 @@ export interface AllowRule extends RuleBase {
   readonly addresses: readonly Cidr[] | undefined;
   readonly tls: 'required' | 'off';
   readonly via: string | undefined;
+  /** The credential that requests take on. */
+  readonly with: string | undefined;
 }
 
 export interface DenyRule extends RuleBase {
@@ -192,12 +215,114 @@ export interface ParentProxyConfig {
   readonly resolve: 'local' | 'parent';
 }
 
-/** What the gateway shows to one host, and to no other. */
+/** What the gateway shows to one destination, and to no other. */
 export interface CredentialConfig {
   readonly name: string;
-  readonly for: Hostname | Ip;
-  readonly basic: { readonly username: string; readonly password: SecretRef };
+  /** undefined: to the host that the convention keeps parameters for. */
+  readonly for: CredentialReceiver | undefined;
+  readonly kind: CredentialKind;
+  /** PEM of the only CAs that vouch for the destination; undefined: the system's. */
+  readonly ca: string | undefined;
+  /** What becomes of a response that cannot be read: it passes, or is refused. */
+  readonly redact: 'readable' | 'strict';
+  /** How long what was read of a secret is used. */
+  readonly ttlMs: number;
+  /** The end of its last day, in milliseconds since the epoch, UTC: when it is known to end elsewhere. */
+  readonly expiresMs: number | undefined;
   readonly at: Position;
+}
+
+export type CredentialReceiver = HostPattern | { readonly kind: 'address'; readonly ip: Ip };
+
+/** How a credential is put on a request. */
+export type CredentialKind =
+  | BasicCredential
+  | HeaderCredential
+  | QueryCredential
+  | PathCredential
+  | SigV4Credential
+  | OAuth2Credential
+  | GitHubAppCredential
+  | HmacCredential
+  | ParameterStoreCredential;
+
+export interface BasicCredential {
+  readonly kind: 'basic';
+  readonly username: string;
+  readonly password: AnySecretRef;
+}
+
+export interface HeaderCredential {
+  readonly kind: 'header';
+  readonly headers: readonly NamedSecretText[];
+}
+
+export interface QueryCredential {
+  readonly kind: 'query';
+  readonly parameters: readonly NamedSecretText[];
+}
+
+export interface NamedSecretText {
+  readonly name: string;
+  readonly value: SecretText;
+}
+
+export interface PathCredential {
+  readonly kind: 'path';
+  /** Begins with a slash; `{path}` in it stands for the request's own path. */
+  readonly text: SecretText;
+}
+
+export interface SigV4Credential {
+  readonly kind: 'sigv4';
+  readonly service: string;
+  readonly region: string;
+  /** undefined: what the SDK finds. */
+  readonly identity:
+    | {
+        readonly accessKeyId: AnySecretRef;
+        readonly secretAccessKey: AnySecretRef;
+        readonly sessionToken: AnySecretRef | undefined;
+      }
+    | undefined;
+  readonly maxBodyBytes: number;
+}
+
+export interface OAuth2Credential {
+  readonly kind: 'oauth2';
+  readonly tokenUrl: string;
+  readonly clientId: string;
+  readonly clientSecret: AnySecretRef;
+  readonly scope: readonly string[];
+  readonly audience: string | undefined;
+  readonly authenticate: 'basic' | 'body';
+}
+
+export interface GitHubAppCredential {
+  readonly kind: 'githubApp';
+  readonly appId: string;
+  readonly installationId: string;
+  readonly privateKey: AnySecretRef;
+  /** Of GitHub's API, with a slash at its end or none. */
+  readonly api: string;
+}
+
+export interface HmacCredential {
+  readonly kind: 'hmac';
+  readonly secret: AnySecretRef;
+  readonly algorithm: 'sha256' | 'sha512' | 'sha1';
+  readonly encoding: 'hex' | 'base64';
+  /** What is signed, with placeholders such as `{method}`. */
+  readonly sign: string;
+  /** Where the signature goes: `sha256={signature}`. */
+  readonly headers: readonly { readonly name: string; readonly template: string }[];
+  readonly maxBodyBytes: number;
+}
+
+export interface ParameterStoreCredential {
+  readonly kind: 'parameterStore';
+  /** Without a slash at its end; may be empty. */
+  readonly prefix: string;
 }
 
 export interface AuditConfig {

@@ -1,7 +1,16 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { compareText } from '../core/diagnostic.ts';
-import type { Config, ExitConfig, IdentifyConfig, SecretRef, SetConfig } from './config.ts';
+import type {
+  AnySecretRef,
+  Config,
+  CredentialKind,
+  ExitConfig,
+  IdentifyConfig,
+  SecretRef,
+  SetConfig,
+} from './config.ts';
+import { credentialRefs } from './credential-refs.ts';
 
 /**
  * `sha256:…` over what decides who may reach what. Gateways with one policy agree on it: the order of keys, rules and
@@ -27,9 +36,9 @@ export function digestPolicy(config: Config, folder: string): string {
     rules: byName(config.rules).map(({ at, ...rule }) => rule),
     enforcement: config.enforcement,
     exits: byName(config.exits).map(wayOut),
-    credentials: byName(config.credentials).map(({ at, basic, ...credential }) => ({
+    credentials: byName(config.credentials).map(({ at, kind, ...credential }) => ({
       ...credential,
-      basic: { username: basic.username, password: sourceOf(basic.password, folder) },
+      kind: withSources(kind, folder),
     })),
   };
   return `sha256:${createHash('sha256').update(canonicalJson(policy)).digest('hex')}`;
@@ -62,7 +71,22 @@ function digestible({ header, basic, bearer, clientAddress }: IdentifyConfig, fo
   };
 }
 
-function sourceOf(ref: SecretRef, folder: string): Record<string, string> {
+/** With the place of each secret in place of its reference. */
+function withSources(kind: CredentialKind, folder: string): unknown {
+  const refs = new Set<unknown>(credentialRefs(kind));
+  const replace = (value: unknown): unknown => {
+    if (refs.has(value)) return sourceOf(value as AnySecretRef, folder);
+    if (Array.isArray(value)) return value.map(replace);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, replace(one)]));
+  };
+  return replace(kind);
+}
+
+function sourceOf(ref: AnySecretRef, folder: string): Record<string, string | undefined> {
+  if (ref.from === 'ssm') return { ssm: ref.name };
+  if (ref.from === 'secretsManager') return { secretsManager: ref.id, key: ref.key };
+  if (ref.from === 'vault') return { vault: ref.path, key: ref.key };
   if (ref.from === 'env') return { env: ref.variable };
   if (ref.from === 'file') return { file: relative(folder, ref.path).replaceAll('\\', '/') };
   return { literal: '' };

@@ -1,7 +1,11 @@
 import { hostText, sameHost } from '../core/destination.ts';
 import { type Diagnostic, Fault, quote } from '../core/diagnostic.ts';
-import type { Config } from './config.ts';
+import type { Hostname } from '../core/hostname.ts';
+import type { Ip } from '../core/ip.ts';
+import type { Config, CredentialConfig, CredentialReceiver } from './config.ts';
+import { isHeld } from './credential-refs.ts';
 import type { Merged } from './merge.ts';
+import { receiverText } from './receivers.ts';
 
 /** What exits say and other sections contradict. */
 export function checkExits(config: Config, merged: Merged, faults: Diagnostic[]): void {
@@ -19,13 +23,31 @@ function checkReceivers(
     const name = exit.kind === 'parent' ? exit.parent.credential : undefined;
     const credential = credentials.find((one) => one.name === name);
     if (exit.kind !== 'parent' || credential === undefined) continue;
-    const { host } = exit.parent;
-    if (sameHost(credential.for, host)) continue;
-    const message = `the credential ${quote(credential.name)} is for ${hostText(credential.for)}, not for ${hostText(host)}`;
-    const remedy = `give ${hostText(host)} a credential of its own`;
     const at = merged.at(['exits', exit.name, 'parentProxy', 'credential']);
-    faults.push(new Fault(message, remedy).at(at));
+    const fault = receiverFault(credential, exit.parent.host);
+    if (fault !== undefined) faults.push(fault.at(at));
   }
+}
+
+function receiverFault(credential: CredentialConfig, host: Hostname | Ip): Fault | undefined {
+  const { kind, for: receiver } = credential;
+  const name = quote(credential.name);
+  if (kind.kind !== 'basic' || !isHeld(kind.password)) {
+    return new Fault(
+      `a parent proxy cannot be shown the credential ${name}`,
+      'give it one with basic, whose password is in env, file or literal',
+    );
+  }
+  if (receiver !== undefined && isExactly(receiver, host)) return undefined;
+  return new Fault(
+    `the credential ${name} is for ${receiverText(receiver)}, not for ${hostText(host)}`,
+    `give ${hostText(host)} a credential of its own`,
+  );
+}
+
+function isExactly(receiver: CredentialReceiver, host: Hostname | Ip): boolean {
+  if (receiver.kind === 'suffix') return false;
+  return sameHost(receiver.kind === 'host' ? receiver.host : receiver.ip, host);
 }
 
 /** `addresses` limits what is dialled, and a parent that resolves tells nobody what it dials. */

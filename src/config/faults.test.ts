@@ -14,6 +14,7 @@ const identify = (entry: string) => `principals: { app: { identify: [${entry}] }
 const parent = (more: string) => `exits: { e: { parentProxy: { ${more} } } }`;
 const CREDENTIAL =
   'credentials: { mine: { for: other.example, basic: { username: u, password: { env: T } } } }\n';
+const kind = (more: string) => `credentials: { c: { for: a.example, ${more} } }`;
 const to = (entry: string) => `${PRINCIPAL}rules: [{ name: r, allow: [app], to: [${entry}] }]`;
 
 const otlp = (more: string) => `traces: { otlp: { ${more} } }`;
@@ -51,20 +52,81 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       refuses('fn-{name}'),
     ],
     ['sets: { s: { §ranges: {} } }', refuses('ranges')],
-    [rule('§with: c'), refuses('with')],
     [rule('§intercept: true'), refuses('intercept')],
     [rule('§users: [a]'), refuses('users')],
     [rule('§databases: [a]'), refuses('databases')],
     [to('§"database:orders"'), refuses('database:')],
+  ],
+  credentials: [
     [
-      'credentials: { c: { for: a.example, basic: { username: u, password: { env: T } }, §sigv4: {}, §header: {} } }',
-      refuses('sigv4'),
-      refuses('header'),
+      'credentials: { §§c: {} }',
+      '"for" is missing; write the one host that it is for',
+      'this credential is of no kind; write one of basic, header, query, path, sigv4, oauth2, githubApp, hmac, convention',
     ],
     [
-      'credentials: { §c: { for: a.example, §convention: x } }',
-      '"basic" is missing; add it',
-      refuses('convention'),
+      kind('basic: { username: u, password: { env: T } }, §header: { A: { env: T } }'),
+      '"basic" says already what it is; keep one of the two',
+    ],
+    [
+      'credentials: { c: { §for: .a.example, header: { A: { env: T } } } }',
+      'a secret that is shown goes to one host only; write the one host; another host has a credential of its own',
+    ],
+    [
+      kind('header: { §Host: { env: T }, §"a b": { env: T }, X: §sesame, Y: §[sesame] }'),
+      'the gateway sets "Host" itself; name another header',
+      '"a b" is not a header name; write a name such as Authorization',
+      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
+      'there is no secret in this; put one in: { env: NAME }',
+    ],
+    [rule('with: §c'), 'no credential is called "c"; define it under credentials'],
+    [
+      `${kind('header: { A: { env: T } }')}
+${PRINCIPAL}sets: { s: { hosts: [a.example, b.example] } }
+rules:
+  - { name: r, allow: [app, §anonymous], to: [a.example, §.a.example, §s, §"*"], with: c, tls: §off }`,
+      'anybody could use the credential; name the principals that it is for',
+      ...Array(3).fill(
+        'the credential "c" is for a.example alone; write to: [a.example], and another rule for the rest',
+      ),
+      'a credential goes over TLS only; remove tls: off, or the credential',
+    ],
+    [kind('header: §{}'), 'no header is named; name one: Authorization'],
+    [kind('query: §{}'), 'no parameter is named; name one: api_key'],
+    [
+      kind('path: §["//x", { env: T }]'),
+      'this is not a path; begin with "/": ["/bot", { env: TOKEN }, "{path}"]',
+    ],
+    [
+      kind('header: { A: { ssm: §"a b" }, B: { vault: { path: §orders, key: k } } }'),
+      '"a b" is not the name of a parameter; write /path/to/parameter',
+      '"orders" is not the path of a secret; write mount/path: secret/orders',
+    ],
+    [
+      kind('header: { A: §{ env: T, ssm: /x } }'),
+      'a secret has exactly one source; write one of env, file, ssm, secretsManager, vault and literal',
+    ],
+    [
+      kind('oauth2: { tokenUrl: §"https://u:sesame@x/", clientId: a, clientSecret: §sesame }'),
+      'the URL of a service holds no user; remove what stands before the @',
+      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
+    ],
+    [
+      kind('hmac: { secret: { env: T }, sign: §"{foo}", header: { X: §"{sig}" } }'),
+      '"{foo}" stands for nothing; known here: {method}, {host}, {path}, {query}, {body}, {bodyHash}, {timestamp}',
+      '"{sig}" stands for nothing; known here: {signature}, {timestamp}',
+    ],
+    [
+      'credentials: { c: { §convention: parameter-store } }',
+      '"prefix" is missing; write the path of the parameters: prefix: /production',
+    ],
+    [
+      kind('header: { A: { env: T } }, §prefix: /x, ttl: §0s'),
+      '"prefix" has a meaning with a convention only; remove it',
+      '"0s" would cut everything off at once; write more than 0',
+    ],
+    [
+      kind('header: { A: { env: T } }, tls: { ca: { file: §none } }'),
+      '"none" does not exist; create it, or correct the path',
     ],
   ],
   'values of another kind': [

@@ -4,6 +4,7 @@ import { toAdmin } from './admin.ts';
 import { toAudit } from './audit.ts';
 import { checkBinds } from './binds.ts';
 import type { Config, SetConfig } from './config.ts';
+import { checkCredentials } from './credential-faults.ts';
 import { toCredentials } from './credentials.ts';
 import { collectNames } from './definitions.ts';
 import { digestPolicy } from './digest.ts';
@@ -60,6 +61,7 @@ export function load(file: string, given: Partial<Surroundings> = {}): Loaded {
   const config = toConfig(written.data, sets, merged, around.hostname, reader);
   checkBinds(config, merged, faults);
   checkExits(config, merged, faults);
+  checkCredentials(config, merged, faults);
   if (faults.length > 0) throw new ConfigError(faults);
   return {
     config,
@@ -88,7 +90,7 @@ function toConfig(
     enforcement: written.enforcement,
     expect: toExpectations(written.expect, merged),
     exits: toExits(written.exits, merged, reader),
-    credentials: toCredentials(written.credentials, merged),
+    credentials: toCredentials(written.credentials, merged, reader),
     audit: toAudit(written.audit, merged),
     traces: toTraces(written.traces, merged),
   };

@@ -1,13 +1,12 @@
-import { X509Certificate } from 'node:crypto';
-import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { type Authority, parseAuthority } from '../core/destination.ts';
 import { Fault, quote } from '../core/diagnostic.ts';
 import { Refusal } from '../core/refusal.ts';
+import { readCertificates } from './certificates.ts';
 import type { ParentProxyConfig, Position } from './config.ts';
 import type { Names } from './names.ts';
 import { choice, line, parsed, says, section } from './shape.ts';
-import { besides, type FileReader } from './surroundings.ts';
+import type { FileReader } from './surroundings.ts';
 
 const EXAMPLE = 'write http://proxy.example:3128';
 
@@ -70,26 +69,4 @@ export function toParentProxy(
   const { host, port, isSecure } = url;
   const ca = tls && readCertificates(tls.ca.file, at(), reader);
   return { host, port, tls: isSecure ? { ca } : undefined, credential, resolve };
-}
-
-function readCertificates(file: string, at: Position, reader: FileReader): string | undefined {
-  const path = besides(dirname(at.file), file);
-  const text = reader.read(path, at);
-  if (text !== undefined && !isCertificates(text)) {
-    const message = `${quote(path)} holds no certificate`;
-    reader.faults.push(new Fault(message, 'name the CA certificate in PEM').at(at));
-  }
-  return text;
-}
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
-/** OpenSSL takes text without a certificate for a store that trusts nobody, and says nothing. */
-function isCertificates(text: string): boolean {
-  const blocks = text.match(CERTIFICATE) ?? [];
-  try {
-    return blocks.map((block) => new X509Certificate(block)).length > 0;
-  } catch {
-    return false;
-  }
 }

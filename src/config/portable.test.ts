@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { ROOT } from '../../test/support/sources.ts';
 import { finish } from '../core/work.ts';
 import type { Config } from './config.ts';
+import { credentialRefs } from './credential-refs.ts';
 import { load } from './load.ts';
 import { packing, unpacking } from './portable.ts';
 
@@ -36,7 +37,7 @@ test('a configuration is the same after it was sent to another process', () => {
   const { config } = load('sekisho.yaml', { readFile, env: {} });
   const arrived = sent(config);
   assert.deepStrictEqual(arrived, config);
-  const [password] = arrived.credentials.map(({ basic }) => basic.password);
+  const [password] = arrived.credentials.flatMap(({ kind }) => credentialRefs(kind));
   assert.equal(password?.from === 'literal' && password.value, 'sesame');
   assert.doesNotMatch(JSON.stringify(arrived), /sesame/);
 });

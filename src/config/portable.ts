@@ -79,7 +79,8 @@ function pack(value: unknown): unknown {
   if (value instanceof Ip) return { [TAGS.ip]: value.text };
   if (value instanceof Cidr) return { [TAGS.cidr]: String(value) };
   if (value instanceof Hostname) return { [TAGS.hostname]: value.name };
-  if (isLiteral(value)) return { [TAGS.literal]: value.value, at: value.at };
+  if (isLiteral(value))
+    return { [TAGS.literal]: value.value, at: value.at, multiline: value.multiline };
   if (Array.isArray(value)) return value.map(pack);
   if (value instanceof Map) return new Map([...value].map(([key, one]) => [key, pack(one)]));
   const prototype: unknown = Object.getPrototypeOf(value);
@@ -127,7 +128,10 @@ class Unpacker {
 
 function revive(tag: string, fields: Record<string, unknown>): Ip | Cidr | Hostname | SecretRef {
   const text = fields[tag] as string;
-  if (tag === TAGS.literal) return literalRef(text, fields.at as Position);
+  if (tag === TAGS.literal) {
+    const ref = literalRef(text, fields.at as Position);
+    return fields.multiline === true ? Object.assign(ref, { multiline: true }) : ref;
+  }
   if (tag === TAGS.hostname) return Hostname.parse(text);
   const value = tag === TAGS.ip ? Ip.parse(text) : Cidr.parse(text);
   if (value === undefined) throw new TypeError(`${text} does not read as it was written`);

@@ -62,7 +62,7 @@ function ruleSchema(names: Names) {
     tls: choice(['required', 'off']).optional(),
     via: parsed((text) => names.useExit(text)).optional(),
     report: z.boolean().optional(),
-    with: notYet('with'),
+    with: parsed((text) => names.useCredential(text)).optional(),
     intercept: notYet('intercept'),
     users: notYet('users'),
     databases: notYet('databases'),
@@ -73,7 +73,7 @@ function ruleSchema(names: Names) {
   }, ALWAYS);
 }
 
-const ONLY_ALLOW = ['addresses', 'tls', 'via'] as const;
+const ONLY_ALLOW = ['addresses', 'tls', 'via', 'with'] as const;
 const ONLY_DENY = ['except', 'report'] as const;
 
 function effectFaults(
@@ -125,8 +125,9 @@ export function toRules(
       at: merged.at(path),
     };
     if (rule.allow !== undefined) {
-      const { addresses, tls = 'required', via } = rule;
-      return { ...base, effect: 'allow', principals: rule.allow, addresses, tls, via };
+      const { addresses, tls = 'required', via, with: credential } = rule;
+      const settings = { addresses, tls, via, with: credential };
+      return { ...base, effect: 'allow', principals: rule.allow, ...settings };
     }
     const { deny = [], except = [], report = false } = rule;
     return { ...base, effect: 'deny', principals: deny, except, report };

@@ -1,6 +1,7 @@
 import type { Config, SecretRef } from './config.ts';
+import { credentialRefs, isHeld } from './credential-refs.ts';
 
-/** Every secret that a configuration refers to, in its order. */
+/** Every secret that a configuration refers to and that is read at start, in its order. */
 export function secretRefs({ admin, principals, credentials, traces }: Config): SecretRef[] {
   const refs = admin.token === undefined ? [] : [admin.token];
   for (const { header, basic, bearer } of principals.flatMap(({ identify }) => identify)) {
@@ -8,7 +9,7 @@ export function secretRefs({ admin, principals, credentials, traces }: Config): 
     if (basic !== undefined) refs.push(basic.password);
     if (bearer !== undefined) refs.push(bearer.token);
   }
-  for (const { basic } of credentials) refs.push(basic.password);
+  for (const { kind } of credentials) refs.push(...credentialRefs(kind).filter(isHeld));
   for (const value of traces.otlp?.headers.values() ?? []) {
     if (typeof value !== 'string') refs.push(value);
   }

@@ -23,6 +23,7 @@ export function findWarnings(
     ...findUnused(config, merged, names),
     ...findLiterals(config),
     ...findExpired(config, now),
+    ...findEndingCredentials(config, now),
     ...findClearIdentity(config),
     ...findTrustedClients(config),
     ...findBroadDestinations(config, merged),
@@ -36,6 +37,18 @@ function findLiterals(config: Config): Diagnostic[] {
   return secretRefs(config)
     .filter(({ from }) => from === 'literal')
     .map(({ at }) => warning(at, 'a secret stands in this file', remedy));
+}
+
+/** A credential is told to end so long before. */
+const ENDING_MS = 30 * 86_400_000;
+
+function findEndingCredentials({ credentials }: Config, now: number): Diagnostic[] {
+  return credentials.flatMap(({ name, expiresMs = Number.POSITIVE_INFINITY, at }) => {
+    if (expiresMs - now > ENDING_MS) return [];
+    const day = new Date(expiresMs).toISOString().slice(0, 10);
+    const message = `the credential ${quote(name)} ${expiresMs < now ? 'ended' : 'ends'} on ${day}`;
+    return [warning(at, message, 'have another one issued, and store it in place of this')];
+  });
 }
 
 function findExpired({ rules }: Config, now: number): Diagnostic[] {

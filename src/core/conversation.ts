@@ -1,5 +1,6 @@
 import type { Decision } from './decision.ts';
 import type { Destination } from './destination.ts';
+import type { GrantedCredential } from './injection.ts';
 import type { Ip } from './ip.ts';
 import type { Principal } from './principal.ts';
 import type { Trouble } from './reasons.ts';
@@ -88,6 +89,8 @@ export interface Grant<Stream> {
   readonly identityHeaders: ReadonlySet<string>;
   /** undefined: a request keeps the trace context that it came with. */
   readonly trace: OnwardTrace | undefined;
+  /** What the request takes on; then the destination is reached over TLS. */
+  readonly credential: GrantedCredential | undefined;
   /** A new connection whose other end is the destination. @throws UpstreamError */
   dial(trail: Trail): Promise<Connection<Stream>>;
   /**

@@ -1,7 +1,7 @@
 import type { Reason } from './reasons.ts';
 
 /** Where on the path a decision fell. */
-export type Stage = 'accept' | 'identify' | 'name' | 'address' | 'hello' | 'request';
+export type Stage = 'accept' | 'identify' | 'name' | 'address' | 'hello' | 'request' | 'grant';
 
 /** How a rule wants an exchange to pass. */
 export interface Settings {
@@ -11,6 +11,8 @@ export interface Settings {
   readonly parent: ParentHop | undefined;
   /** `off` lets a tunnel carry bytes that are not TLS. */
   readonly tls: 'required' | 'off';
+  /** The credential that the request takes on. */
+  readonly credential: string | undefined;
 }
 
 /** The next proxy of a chain. */
@@ -25,6 +27,7 @@ export const DEFAULT_SETTINGS: Settings = {
   via: undefined,
   parent: undefined,
   tls: 'required',
+  credential: undefined,
 };
 
 export interface Decision {

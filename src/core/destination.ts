@@ -2,16 +2,28 @@ import { Hostname } from './hostname.ts';
 import { Ip } from './ip.ts';
 import { Refusal } from './refusal.ts';
 
-/** `tunnel`: opaque bytes after CONNECT. `http`: a request that is read and forwarded in clear. */
-export type Scheme = 'tunnel' | 'http';
+/**
+ * `tunnel`: opaque bytes after CONNECT. `http`: a request that is read and forwarded in clear. `https`: one that is read
+ * and goes on over TLS, verified for the host.
+ */
+export type Scheme = 'tunnel' | 'http' | 'https';
 
-export const DEFAULT_PORTS: Readonly<Record<Scheme, number>> = { tunnel: 443, http: 80 };
+export const DEFAULT_PORTS: Readonly<Record<Scheme, number>> = {
+  tunnel: 443,
+  http: 80,
+  https: 443,
+};
 
 /** What was asked for: the one value that is decided on, looked up, compared with Host and SNI, and recorded. */
 export interface Destination {
   readonly scheme: Scheme;
   readonly host: Hostname | Ip;
   readonly port: number;
+}
+
+/** Where a plain request goes that may go over TLS only. */
+export function overTls({ host, port }: Destination): Destination {
+  return { scheme: 'https', host, port: port === DEFAULT_PORTS.http ? DEFAULT_PORTS.https : port };
 }
 
 /** `api.github.com:443`, `[2606:4700::1]:443`. */

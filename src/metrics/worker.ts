@@ -1,4 +1,5 @@
 import { ConnectionMetrics } from './connections.ts';
+import { CredentialMetrics } from './credentials.ts';
 import { DnsMetrics, type ResolverStats } from './dns.ts';
 import { ExchangeMetrics } from './exchanges.ts';
 import { ProcessMetrics } from './process.ts';
@@ -14,6 +15,7 @@ export class WorkerMetrics {
   readonly connections = new ConnectionMetrics();
   readonly waysOut = new WayOutMetrics();
   readonly dns = new DnsMetrics();
+  readonly credentials = new CredentialMetrics();
   readonly record = new RecordMetrics();
   readonly traces = new TraceMetrics();
   readonly #process: ProcessMetrics;
@@ -45,6 +47,7 @@ export class WorkerMetrics {
       this.connections,
       this.waysOut,
       this.dns,
+      this.credentials,
       this.record,
       this.traces,
       this.#process,

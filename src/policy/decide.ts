@@ -1,6 +1,6 @@
 import type { Decision, Stage } from '../core/decision.ts';
 import { DEFAULT_SETTINGS, passes } from '../core/decision.ts';
-import type { Destination } from '../core/destination.ts';
+import { type Destination, overTls } from '../core/destination.ts';
 import { Hostname } from '../core/hostname.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Reason } from '../core/reasons.ts';
@@ -10,9 +10,25 @@ import type { Question } from './question.ts';
 import { Asked, type CompiledAllow, type CompiledDeny } from './rule.ts';
 import { type FoundAllow, findAllow, findDeny } from './search.ts';
 
-/** Decides on the name that was asked for: what is denied here is never looked up in DNS. */
+/**
+ * Decides on the name that was asked for: what is denied here is never looked up in DNS. A request that takes on a
+ * credential must pass as what it becomes, too: a deny may speak of that port.
+ */
 export function decideName(policy: Policy, question: Question): Decision {
-  return judge(policy, question, undefined).decision;
+  const { decision } = judge(policy, question, undefined);
+  const onward = goingOn(decision, question);
+  if (onward === question || !passes(decision)) return decision;
+  const { decision: secured } = judge(policy, onward, undefined);
+  if (!passes(secured) || secured.rule === decision.rule) return secured;
+  const detail = `The rules ${decision.rule} and ${secured.rule} differ on what is plain and what is not.`;
+  return denial(question, 'name', 'policy-ambiguous', { detail });
+}
+
+/** What is resolved, decided on by address and dialled: what was asked, but over TLS where it takes on a credential. */
+export function goingOn({ settings }: Decision, question: Question): Question {
+  const { destination } = question;
+  if (settings?.credential === undefined || destination.scheme !== 'http') return question;
+  return { ...question, destination: overTls(destination) };
 }
 
 /**
@@ -101,6 +117,10 @@ function judge(policy: Policy, question: Question, dialled: Dialled | undefined)
     const detail = `The rules ${rule.name} and ${rival.name} are equally specific and differ in their settings.`;
     return closed(denial(question, stage, 'policy-ambiguous', { rule, detail }));
   }
+  if (denied !== undefined && rule.settings.credential !== undefined) {
+    const detail = 'What passes only because a deny reports gets no credential.';
+    return closed(denial(question, stage, 'rule-deny', { rule: denied, detail }));
+  }
   if (denied !== undefined) {
     return { decision: reported(question, stage, 'rule-deny', denied, rule), winner: rule };
   }
@@ -135,7 +155,7 @@ function withoutRule(
 
 function nearMiss({ near }: FoundAllow): string | undefined {
   if (near === 'unreadable') {
-    return 'A rule with methods or paths would allow it, but the requests in a tunnel cannot be read.';
+    return 'A rule with methods, paths or a credential would allow it, but the requests in a tunnel cannot be read.';
   }
   if (near === 'unclear-path') {
     return 'A rule with paths takes no path in which servers may see another one (.., //, ;, %2f, backslash).';

@@ -5,7 +5,7 @@ import { nothingOwn } from './address.ts';
 import { type CallerClass, callersOf, classify, declares } from './callers.ts';
 import { everything, type RuleIn, rulesOfBoth } from './changed-rules.ts';
 import { compile, type Policy, type PolicyConfig } from './compile.ts';
-import { decideAddress, decideName, isLeftToParent } from './decide.ts';
+import { decideAddress, decideName, goingOn, isLeftToParent } from './decide.ts';
 import { type Ask, Survey } from './survey.ts';
 
 export interface Difference {
@@ -96,7 +96,7 @@ function decide(policy: Policy, callers: CallerClass, ask: Ask, now: number): De
   const question = { principal, destination, request: ask.request?.value, now };
   const byName = decideName(policy, question);
   if (!passes(byName) || isLeftToParent(byName, destination)) return byName;
-  return decideAddress(policy, question, ask.address.ip, nothingOwn);
+  return decideAddress(policy, goingOn(byName, question), ask.address.ip, nothingOwn);
 }
 
 function ruleText({ rule, mode }: Decision): string {
@@ -114,7 +114,8 @@ function lossText(was: Decision, is: Decision | undefined): string {
 function settingsText({ settings }: Decision): string {
   const exit = settings?.via === undefined ? 'no exit' : `exit ${settings.via}`;
   const parent = settings?.parent === undefined ? '' : ` ${parentText(settings.parent)}`;
-  return `${exit}${parent}${settings?.tls === 'off' ? ', tls off' : ''}`;
+  const credential = settings?.credential === undefined ? '' : `, with ${settings.credential}`;
+  return `${exit}${parent}${credential}${settings?.tls === 'off' ? ', tls off' : ''}`;
 }
 
 /** What a changed exit changes for its rules. */

@@ -4,7 +4,7 @@ import { parseAuthority } from '../core/destination.ts';
 import { type Diagnostic, quote } from '../core/diagnostic.ts';
 import { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
-import { decideAddress, decideName, type Policy, type Question } from './policy.ts';
+import { decideAddress, decideName, goingOn, type Policy, type Question } from './policy.ts';
 
 const NOTHING_OWN = { isOwn: () => false, isListener: () => false };
 
@@ -46,7 +46,7 @@ function decide(policy: Policy, question: Question): Decision {
   const { host } = question.destination;
   const byName = decideName(policy, question);
   if (byName.effect === 'deny' || !(host instanceof Ip)) return byName;
-  return decideAddress(policy, question, host, NOTHING_OWN);
+  return decideAddress(policy, goingOn(byName, question), host, NOTHING_OWN);
 }
 
 function failure({ principal, to, decision: expected, at }: Expectation, decision: Decision) {

@@ -41,7 +41,8 @@ describe('an explanation', () => {
       'for-b': 'false: it is for b.example',
       'for-c': 'false: it is for q',
       port: 'false: port 443 is not among 8443, 9000-9010',
-      paths: 'false: it speaks of methods or paths, and there is no request that can be read',
+      paths:
+        'false: it speaks of methods or paths or adds a credential, and there is no request that can be read',
       old: 'false: it expired on 2027-01-14',
       excepted: 'false: it excepts this principal',
       network: 'false: it is for 8.8.8.0/24',

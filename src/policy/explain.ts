@@ -4,7 +4,7 @@ import { type Decision, passes } from '../core/decision.ts';
 import { Ip } from '../core/ip.ts';
 import { nothingOwn, type OwnAddresses } from './address.ts';
 import type { Policy } from './compile.ts';
-import { decideAddresses, decideName, isLeftToParent } from './decide.ts';
+import { decideAddresses, decideName, goingOn, isLeftToParent } from './decide.ts';
 import { entriesOf, matchesHost, patternText } from './destination-index.ts';
 import type { Question } from './question.ts';
 import { Asked, compileAllow, compileDeny, type Miss, matchAllow, matchDeny } from './rule.ts';
@@ -48,7 +48,7 @@ export function explain(
     host instanceof Ip ? [host] : isLeftToParent(byName, question.destination) ? [] : ips;
   const { decision, addresses } =
     passes(byName) && known.length > 0
-      ? decideAddresses(policy, question, known, own)
+      ? decideAddresses(policy, goingOn(byName, question), known, own)
       : { decision: byName, addresses: [] };
   const asked = new Asked(question, policy.subjects.of(question.principal));
   const rules = policy.config.rules.map((rule) =>
@@ -127,7 +127,7 @@ function missText(miss: Miss, rule: RuleConfig, { question }: Asked): string {
     case 'path':
       return `the path is not among ${listText(rule.paths ?? [])}`;
     case 'unreadable':
-      return 'it speaks of methods or paths, and there is no request that can be read';
+      return 'it speaks of methods or paths or adds a credential, and there is no request that can be read';
     case 'unclear-path':
       return 'it speaks of paths, and servers may see another path in this one';
   }

@@ -6,6 +6,7 @@ export {
   decideAddress,
   decideAddresses,
   decideName,
+  goingOn,
   isLeftToParent,
 } from './decide.ts';
 export { type Difference, diff } from './diff.ts';

@@ -1,6 +1,6 @@
 import type { AllowRule, DenyRule, PortRange, RuleConfig } from '../config/config.ts';
 import type { ParentHop, Settings } from '../core/decision.ts';
-import type { Destination } from '../core/destination.ts';
+import { type Destination, overTls } from '../core/destination.ts';
 import { compilePath, type PathPattern, plainPath } from './path.ts';
 import type { Question } from './question.ts';
 import type { Subject, Subjects } from './subjects.ts';
@@ -13,7 +13,7 @@ interface CompiledBase {
   readonly expiresMs: number | undefined;
   readonly methods: ReadonlySet<string> | undefined;
   readonly paths: readonly PathPattern[] | undefined;
-  /** Speaks of methods or paths: needs a request that can be read. */
+  /** Speaks of methods or paths, or adds a credential: needs a request that can be read. */
   readonly conditional: boolean;
   /** The keys that the rule is filed under. */
   readonly subjects: readonly string[];
@@ -42,20 +42,21 @@ export function compileAllow(
   subjects: Subjects,
   parents: Parents,
 ): CompiledAllow {
-  const { name, owner, ports, expiresMs, methods, paths, via, tls, addresses } = config;
+  const { name, owner, ports, expiresMs, methods, paths } = config;
+  const { via, tls, addresses, with: credential } = config;
   // Written out, first what every decision reads: V8 keeps it side by side, where a spread object would be in two pieces.
   return {
     subjects: subjects.keysOf(config.principals, 'identified'),
     expiresMs,
     ports,
-    conditional: methods !== undefined || paths !== undefined,
-    settings: { via, parent: via === undefined ? via : parents.get(via), tls },
+    conditional: methods !== undefined || paths !== undefined || credential !== undefined,
+    settings: { via, parent: via === undefined ? via : parents.get(via), tls, credential },
     name,
     owner,
     methods: methods && new Set(methods),
     paths: paths?.map(compilePath),
     config,
-    signature: `${tls}\n${via ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
+    signature: `${tls}\n${via ?? ''}\n${credential ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
   };
 }
 
@@ -151,9 +152,15 @@ export function expired(rule: Pick<RuleConfig, 'expiresMs'>, now: number): boole
  * Without `ports`: 443, and 80 for plain HTTP. A tunnel to port 80 carries plain HTTP that is read, unless the rule lets
  * raw bytes pass.
  */
-function allowsPort(rule: CompiledAllow, { scheme, port }: Destination): boolean {
+function allowsPort(rule: CompiledAllow, asked: Destination): boolean {
+  const { scheme, port } = goesOn(rule, asked);
   if (rule.ports !== undefined) return inRanges(rule.ports, port);
   return port === 443 || (port === 80 && (scheme === 'http' || rule.settings.tls !== 'off'));
+}
+
+/** What a credential is put on goes on over TLS. */
+function goesOn({ settings }: CompiledAllow, asked: Destination): Destination {
+  return settings.credential !== undefined && asked.scheme === 'http' ? overTls(asked) : asked;
 }
 
 function inRanges(ranges: readonly PortRange[] | undefined, port: number): boolean {

@@ -1,3 +1,4 @@
+import type { Scheme } from '../core/destination.ts';
 import { Ip } from '../core/ip.ts';
 import { type Dialled, permits } from './address.ts';
 import type { DestinationIndex } from './destination-index.ts';
@@ -50,6 +51,7 @@ class AllowSearch implements RuleVisitor<CompiledAllow> {
   }
 
   meet(rule: CompiledAllow, place: Place): void {
+    if (!passesAs(rule, this.#asked.question.destination.scheme, this.#dialled)) return;
     const match = matchAllow(rule, this.#asked);
     if (match === 'unreadable' || match === 'unclear-path') this.#near ??= match;
     if (typeof match === 'string') return;
@@ -73,6 +75,17 @@ class AllowSearch implements RuleVisitor<CompiledAllow> {
     const rival = rule && tied && findRival(rule, tied, this.#asked);
     return { rule, rival, forbidding: this.#forbidding.rule, near: this.#near };
   }
+}
+
+/** What is dialled over TLS is so for the sake of a credential, and what is dialled in clear gets none. */
+function passesAs(
+  { settings }: CompiledAllow,
+  scheme: Scheme,
+  dialled: Dialled | undefined,
+): boolean {
+  const isLent = settings.credential !== undefined;
+  if (scheme === 'https') return isLent;
+  return dialled === undefined || scheme === 'tunnel' || !isLent;
 }
 
 /** Of the rules that tie with the winner, the first by name that it matters not to have won. */

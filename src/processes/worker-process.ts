@@ -58,6 +58,7 @@ export class WorkerProcess {
     const inForce = await unbundle(bundle, this.#process.env);
     this.#worker = await Worker.open(inForce, {
       log: this.#log,
+      env: this.#process.env,
       peers: this.#peers(count),
       number,
     });

@@ -51,6 +51,6 @@ function readOne<From extends SecretRef['from']>(
   const own = ref as Parameters<typeof source.read>[0];
   const value = source.read(own, surroundings);
   const description = source.describe(own);
-  checkValue(description, value);
+  checkValue(description, value, ref.multiline);
   return new Secret(description, value);
 }

@@ -23,11 +23,12 @@ export interface SecretSource<From extends SecretRef['from']> {
  * What no secret may be, wherever it comes from: empty, where a failed deployment would pass for a password, or with
  * characters that end a header (RFC 9110 5.5).
  *
+ * @param multiline for keys in PEM, which go into no header
  * @throws Fault
  */
-export function checkValue(description: string, value: string): void {
+export function checkValue(description: string, value: string, multiline = false): void {
   if (value === '') throw new Fault(`the secret ${description} is empty`, 'give it a value');
-  if (/[\r\n\0]/.test(value)) {
+  if (!multiline && /[\r\n\0]/.test(value)) {
     throw new Fault(
       `the secret ${description} has a line break or a NUL inside`,
       'keep it on one line',

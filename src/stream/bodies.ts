@@ -2,11 +2,20 @@ import type { BodyReader } from '../wire/http1/body.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK } from '../wire/http1/writer.ts';
 import type { Channel } from './channel.ts';
 
+/** What a body becomes on its way. */
+export interface BodyChange {
+  /** What can go on now; possibly nothing. */
+  push(piece: Buffer): Buffer;
+  /** What was held back, once nothing follows. */
+  end(): Buffer;
+}
+
 /**
  * Passes one body on as it arrives, never faster than `to` sends it.
  *
  * @param chunked whether `to` is sent chunks; else the payload goes out as it is
  * @param count is told the size of every payload slice
+ * @param change undefined: it goes on as it is
  * @throws FramingError when the body is malformed or cut, ChannelLost when `from` breaks
  */
 export async function pumpBody(
@@ -15,11 +24,11 @@ export async function pumpBody(
   to: Channel,
   chunked: boolean,
   count: (bytes: number) => void,
+  change?: BodyChange,
 ): Promise<void> {
   const emit = (payload: Buffer): void => {
     count(payload.length);
-    if (chunked) writeChunk(to, payload);
-    else to.write(payload);
+    writePayload(to, change === undefined ? payload : change.push(payload), chunked);
   };
   while (!body.done) {
     const complete = await from.take((chunk) => {
@@ -31,10 +40,14 @@ export async function pumpBody(
     });
     if (complete === undefined) body.end();
   }
+  if (change !== undefined) writePayload(to, change.end(), chunked);
   if (chunked) to.write(LAST_CHUNK);
 }
 
-function writeChunk(to: Channel, payload: Buffer): void {
+/** @param chunked then an empty payload, which would be the end, must not be written */
+export function writePayload(to: Channel, payload: Buffer, chunked: boolean): void {
+  if (payload.length === 0) return;
+  if (!chunked) return to.write(payload);
   to.together(() => {
     to.write(chunkHead(payload.length));
     to.write(payload);

@@ -16,18 +16,18 @@ export function compileExits(
   credentials: readonly CredentialConfig[],
   secret: (ref: SecretRef) => Secret,
 ): ReadonlyMap<string, WayOut> {
-  const shown = new Map(
-    credentials.map(({ name, basic }): [string, ParentCredential] => [
-      name,
-      { username: basic.username, password: secret(basic.password) },
-    ]),
-  );
+  // The configuration was checked: what an exit names is of this kind, and its password was read at start.
+  const shown = (name: string): ParentCredential | undefined => {
+    const kind = credentials.find((one) => one.name === name)?.kind;
+    if (kind?.kind !== 'basic') return undefined;
+    return { username: kind.username, password: secret(kind.password as SecretRef) };
+  };
   return new Map(
     exits.map((exit): [string, WayOut] => {
       const id = `${exit.name} ${++made}`;
       if (exit.kind === 'local') return [exit.name, new Direct(id, exit.localAddresses)];
       const { parent } = exit;
-      const credential = parent.credential === undefined ? undefined : shown.get(parent.credential);
+      const credential = parent.credential === undefined ? undefined : shown(parent.credential);
       return [exit.name, new ParentProxy(id, parent, credential)];
     }),
   );

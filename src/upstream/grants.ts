@@ -1,6 +1,7 @@
 import type { Connection, Grant, Trail, TunnelEnd } from '../core/conversation.ts';
 import type { Decision } from '../core/decision.ts';
 import { type Destination, destinationText } from '../core/destination.ts';
+import type { GrantedCredential } from '../core/injection.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { UpstreamError } from '../core/refusal.ts';
@@ -8,8 +9,9 @@ import type { OnwardTrace } from '../core/trace-context.ts';
 import type { Channel } from '../stream/channel.ts';
 import { NO_EXIT } from './exits.ts';
 import type { HttpPool } from './pool.ts';
+import { secured } from './secured.ts';
 import { tunnel } from './tunnel.ts';
-import type { ParentFinder, WayOut } from './way-out.ts';
+import type { Dialled, DialTerms, ParentFinder, WayOut } from './way-out.ts';
 
 /** The ways out that the gateway has. */
 export interface WaysOut {
@@ -36,6 +38,7 @@ export interface Permission {
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
   readonly trace: OnwardTrace | undefined;
+  readonly credential: GrantedCredential | undefined;
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
@@ -53,6 +56,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly contact: string | undefined;
   readonly identityHeaders: ReadonlySet<string>;
   readonly trace: OnwardTrace | undefined;
+  readonly credential: GrantedCredential | undefined;
   readonly #permission: Permission;
   readonly #ways: WaysOut;
   readonly #way: WayOut;
@@ -65,6 +69,7 @@ export class UpstreamGrant implements Grant<Channel> {
     this.contact = permission.contact;
     this.identityHeaders = permission.identityHeaders;
     this.trace = permission.trace;
+    this.credential = permission.credential;
     this.#permission = permission;
     this.#ways = ways;
     this.#way = wayOf(permission.decision, ways.exits);
@@ -89,7 +94,7 @@ export class UpstreamGrant implements Grant<Channel> {
       meter.dialled(this.decision.settings?.via, meter.now() - began, outcome);
     try {
       const terms = { timeoutMs: connectMs, idleMs, trail, parents };
-      const reached = await this.#way[how](this.#permission, terms);
+      const reached = await this.#reach(how, terms);
       dialled('connected');
       this.#permission.dialled(reached);
       return { ...reached, reused: false };
@@ -97,6 +102,16 @@ export class UpstreamGrant implements Grant<Channel> {
       dialled(error instanceof UpstreamError ? error.code : 'gateway-fault');
       throw this.#named(error);
     }
+  }
+
+  /** What goes over TLS passes through a parent proxy by a tunnel, which the TLS ends behind. */
+  async #reach(how: 'dial' | 'dialForRequests', terms: DialTerms): Promise<Dialled> {
+    const { host, scheme } = this.#permission.destination;
+    if (scheme !== 'https') return this.#way[how](this.#permission, terms);
+    const deadline = performance.now() + terms.timeoutMs;
+    const reached = await this.#way.dial(this.#permission, terms);
+    const timeoutMs = Math.max(1, deadline - performance.now());
+    return secured(reached, host, this.credential?.ca, { ...terms, timeoutMs });
   }
 
   giveBack(connection: Connection<Channel>): void {
@@ -134,7 +149,9 @@ export class UpstreamGrant implements Grant<Channel> {
 
   /** Some servers take a connection for its first user's: no principal is given another's. */
   get #poolKey(): string {
-    this.#key ??= `${destinationText(this.#permission.destination)} ${this.#way.id} ${this.principal?.name ?? ''}`;
+    const { destination } = this.#permission;
+    const to = `${destination.scheme} ${destinationText(destination)} ${this.credential?.name ?? ''}`;
+    this.#key ??= `${to} ${this.#way.id} ${this.principal?.name ?? ''}`;
     return this.#key;
   }
 }

@@ -47,6 +47,7 @@ interface WrittenAllow extends WrittenRule {
   readonly addresses?: readonly string[];
   readonly tls?: 'required' | 'off';
   readonly via?: string;
+  readonly with?: string;
 }
 
 interface WrittenDeny extends WrittenRule {
@@ -63,6 +64,7 @@ export function allow(written: WrittenAllow): AllowRule {
     addresses: written.addresses?.map(network),
     tls: written.tls ?? 'required',
     via: written.via,
+    with: written.with,
   };
 }
 

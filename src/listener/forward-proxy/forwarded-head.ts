@@ -1,5 +1,12 @@
 import type { AbsoluteForm } from '../../core/conversation.ts';
-import { DEFAULT_PORTS, destinationText, hostText } from '../../core/destination.ts';
+import {
+  DEFAULT_PORTS,
+  type Destination,
+  destinationText,
+  hostText,
+  overTls,
+} from '../../core/destination.ts';
+import type { HeadChanges } from '../../core/injection.ts';
 import type { OnwardTrace } from '../../core/trace-context.ts';
 import type { Fields } from '../../wire/http1/fields.ts';
 import type { Framing } from '../../wire/http1/framing.ts';
@@ -55,6 +62,29 @@ export interface Onward {
   readonly via: string;
   /** Present where a parent proxy takes the request. */
   readonly absolute: AbsoluteForm | undefined;
+  /** Present where the request takes on a credential: then it goes over TLS. */
+  readonly injection: OnwardInjection | undefined;
+}
+
+/** What a credential makes of a head. */
+export interface OnwardInjection {
+  readonly changes: HeadChanges;
+  drops(lowerName: string): boolean;
+}
+
+/** Which of the client's fields do not go on, by their names in lower case, whatever a credential makes of the rest. */
+export function dropsFrom(
+  head: RequestHead,
+  { identityHeaders, trace }: Pick<Onward, 'identityHeaders' | 'trace'>,
+): (lowerName: string) => boolean {
+  const named = connectionNamed(head.fields);
+  return (name) =>
+    PER_HOP.has(name) ||
+    name === 'host' ||
+    name.startsWith('proxy-') ||
+    identityHeaders.has(name) ||
+    named.has(name) ||
+    (trace?.keepsState === false && name === 'tracestate');
 }
 
 /**
@@ -68,20 +98,22 @@ export function requestHead(
   head: RequestHead,
   target: Target,
   framing: Framing,
-  { identityHeaders, trace, via, absolute }: Onward,
+  onward: Onward,
 ): Buffer {
-  const named = connectionNamed(head.fields);
-  const drop = (name: string) =>
-    PER_HOP.has(name) ||
-    name === 'host' ||
-    name.startsWith('proxy-') ||
-    identityHeaders.has(name) ||
-    named.has(name) ||
-    (trace?.keepsState === false && name === 'tracestate');
-  const onward = absolute === undefined ? target.originForm : absoluteForm(target);
-  const writer = new HeadWriter(`${head.method} ${onward} HTTP/1.1`);
+  const { trace, via, absolute, injection } = onward;
+  const drops = dropsFrom(head, onward);
+  const form = absolute === undefined ? target.originForm : absoluteForm(target);
+  const writer = new HeadWriter(`${head.method} ${injection?.changes.target ?? form} HTTP/1.1`);
   absolute?.authorize(writer);
-  writer.set('Host', hostField(target)).keep(head.fields, drop);
+  if (injection === undefined) {
+    writer.set('Host', authorityOf(target.destination)).keep(head.fields, drops);
+  } else {
+    writer.set('Host', authorityOf(overTls(target.destination)));
+    writer.keep(head.fields, (name) => drops(name) || injection.drops(name));
+    // What comes back has to be read.
+    writer.set('Accept-Encoding', 'identity');
+    for (const [name, value] of injection.changes.set) writer.set(name, value);
+  }
   setFraming(writer, framing);
   if (asksForWebSocket(head)) setUpgrade(writer);
   if (trace !== undefined) writer.set('traceparent', trace.traceparent);
@@ -102,12 +134,14 @@ function viaEntry({ minor }: RequestHead | ResponseHead, via: string): string {
  *
  * @param framing how the body goes to the client, which may differ from how it came
  * @param connection what to say of this hop; undefined: nothing, for HTTP/1.1 that stays open
+ * @param decoded whether the coding of the body is undone
  */
 export function responseHead(
   head: ResponseHead,
   framing: Framing,
   connection: 'close' | 'keep-alive' | 'upgrade' | undefined,
   via: string,
+  decoded = false,
 ): Buffer {
   const named = connectionNamed(head.fields);
   // A response without body (HEAD, 304) may tell the length that a GET would have.
@@ -115,6 +149,7 @@ export function responseHead(
   const drop = (name: string) =>
     (PER_HOP.has(name) && !(keepLength && name === 'content-length')) ||
     name.startsWith('proxy-') ||
+    (decoded && name === 'content-encoding') ||
     // A destination must not pass its answer off as a refusal of ours.
     name.startsWith('sekisho-') ||
     named.has(name);
@@ -133,14 +168,14 @@ export function hasPassed(head: RequestHead, via: string): boolean {
 }
 
 function absoluteForm(target: Target): string {
-  const origin = `http://${hostField(target)}`;
+  const origin = `http://${authorityOf(target.destination)}`;
   // RFC 9112 3.2.4: what asks about the server as a whole has no path.
   return target.originForm === '*' ? origin : `${origin}${target.originForm}`;
 }
 
-function hostField(target: Target): string {
-  const { destination } = target;
-  return destination.port === DEFAULT_PORTS.http
+/** As it stands in Host: without a port that the scheme says. */
+export function authorityOf(destination: Destination): string {
+  return destination.port === DEFAULT_PORTS[destination.scheme]
     ? hostText(destination.host)
     : destinationText(destination);
 }

@@ -68,8 +68,8 @@ export function encodeAnswer(answer: OwnAnswer, form: AnswerForm): Buffer {
     `Sekisho-Exchange: ${id}`,
   ];
   if (status === 407) {
-    const schemes = form.schemes.length > 0 ? form.schemes : ['Basic'];
-    for (const scheme of schemes) lines.push(`Proxy-Authenticate: ${scheme} realm="sekisho"`);
+    for (const scheme of schemesFor(code, form))
+      lines.push(`Proxy-Authenticate: ${scheme} realm="sekisho"`);
   }
   lines.push(
     `Content-Type: ${form.json ? 'application/problem+json' : 'text/plain; charset=utf-8'}`,
@@ -77,6 +77,12 @@ export function encodeAnswer(answer: OwnAnswer, form: AnswerForm): Buffer {
     form.close ? 'Connection: close' : 'Connection: keep-alive',
   );
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${form.headOnly ? '' : body}`);
+}
+
+/** A missing credential is nothing that the client could show. */
+function schemesFor(code: string, { schemes }: AnswerForm): readonly string[] {
+  if (code === 'credential-missing') return ['Sekisho-Credential'];
+  return schemes.length > 0 ? schemes : ['Basic'];
 }
 
 function plainLines(answer: OwnAnswer): string {

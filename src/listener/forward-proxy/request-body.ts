@@ -1,4 +1,5 @@
-import { pumpBody } from '../../stream/bodies.ts';
+import { Refusal } from '../../core/refusal.ts';
+import { type BodyChange, pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
 import { type Framing, requestFraming } from '../../wire/http1/framing.ts';
@@ -11,13 +12,14 @@ const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
 /** The body of a request on its way from the client. It is streamed, so it can be sent once only. */
 export class RequestBody {
-  readonly framing: Framing;
+  framing: Framing;
   /** Payload bytes so far. */
   bytes = 0;
   readonly #client: Channel;
   readonly #reader: BodyReader;
   readonly #waitsForContinue: boolean;
   #sending: Promise<void> | undefined;
+  #gathered: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
@@ -34,16 +36,55 @@ export class RequestBody {
     return this.#reader.done;
   }
 
-  /** @param onFault called when the client's side fails: its body is malformed or it is gone */
-  sendTo(upstream: Channel, onFault: (fault: FramingError | ChannelLost) => void): void {
+  /**
+   * Reads the whole body before any of it is sent. It then goes on with its length.
+   *
+   * @throws Refusal `request-invalid` for one that is longer than `limit` bytes, FramingError, ChannelLost
+   */
+  async gather(limit: number): Promise<Buffer | undefined> {
+    if (this.done) return undefined;
+    if (this.#waitsForContinue) this.#continue();
+    const pieces: Buffer[] = [];
+    let length = 0;
+    while (!this.done) {
+      const read = await this.#client.take((chunk) => {
+        const used = this.#reader.push(chunk, (payload) => {
+          length += payload.length;
+          pieces.push(Buffer.from(payload));
+        });
+        if (used < chunk.length) this.#client.unread(chunk.subarray(used));
+        if (length > limit) throw tooLong(limit);
+        return true;
+      });
+      if (read === undefined) this.#reader.end();
+    }
+    this.#gathered = Buffer.concat(pieces);
+    this.framing = { kind: 'length', length };
+    return this.#gathered;
+  }
+
+  /**
+   * @param onFault called when the client's side fails: its body is malformed or it is gone
+   * @param change undefined: it goes on as it is
+   */
+  sendTo(
+    upstream: Channel,
+    onFault: (fault: FramingError | ChannelLost | Refusal) => void,
+    change?: BodyChange,
+  ): void {
+    if (this.#gathered !== undefined) {
+      this.bytes = this.#gathered.length;
+      if (this.bytes > 0) upstream.write(this.#gathered);
+    }
     if (this.done) return;
     if (this.#waitsForContinue) this.#timer = setTimeout(() => this.#continue(), CONTINUE_MS);
     const chunked = this.framing.kind === 'chunked';
     const count = (bytes: number) => {
       this.bytes += bytes;
     };
-    this.#sending = pumpBody(this.#client, this.#reader, upstream, chunked, count).catch(
+    this.#sending = pumpBody(this.#client, this.#reader, upstream, chunked, count, change).catch(
       (error: unknown) => {
+        if (error instanceof Refusal) return onFault(error);
         if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
         // A client that leaves within its body sends a FIN more often than a reset.
         if (error.code === 'cut') onFault(new ChannelLost('reset'));
@@ -68,4 +109,8 @@ export class RequestBody {
     if (!this.done) this.#client.abandon();
     return this.#sending;
   }
+}
+
+function tooLong(limit: number): Refusal {
+  return new Refusal('request-invalid', `a body of more than ${limit} bytes is not signed here`);
 }

@@ -1,3 +1,4 @@
+import type { Transform } from 'node:stream';
 import type {
   Connection,
   Conversation,
@@ -9,9 +10,10 @@ import type {
 import { deny } from '../../core/decision.ts';
 import type { Destination } from '../../core/destination.ts';
 import type { Trouble } from '../../core/reasons.ts';
-import { UpstreamError } from '../../core/refusal.ts';
+import { type Refusal, UpstreamError } from '../../core/refusal.ts';
 import { pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
+import { pumpDecoded } from '../../stream/decoded-bodies.ts';
 import { takeHead } from '../../stream/heads.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
 import { type Framing, keepsAlive, responseFraming } from '../../wire/http1/framing.ts';
@@ -27,6 +29,7 @@ import {
   requestHead,
   responseHead,
 } from './forwarded-head.ts';
+import { Injection } from './injection.ts';
 import type { OwnAnswer } from './refusal-response.ts';
 import { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
@@ -57,8 +60,9 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   readonly #body: RequestBody;
   #grant: Grant<Channel> | undefined;
   #upstream: Connection<Channel> | undefined;
+  #injection: Injection | undefined;
   /** What broke first on the client's side: it explains why the upstream was then given up. */
-  #clientFault: FramingError | ChannelLost | undefined;
+  #clientFault: FramingError | ChannelLost | Refusal | undefined;
   #bytesDown = 0;
   /** The response that has begun ends only with the connection. */
   #endsByClose = false;
@@ -89,6 +93,13 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
+    this.#injection = await Injection.begin(grant, {
+      head: this.head,
+      target: this.#target,
+      body: this.#body,
+      channel: this.channel,
+      idleMs: this.proxy.config.timeouts.idleMs,
+    });
     // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
     this.#upstream = asksForWebSocket(this.head)
       ? await grant.dial(this.trail)
@@ -108,12 +119,23 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   /** The client's side is beyond help: the upstream sees an incomplete request and its connection closed. */
-  #giveUp(fault: FramingError | ChannelLost): void {
+  #giveUp(fault: FramingError | ChannelLost | Refusal): void {
     this.#clientFault ??= fault;
     this.#upstream?.stream.destroy();
   }
 
   async #sendAndAwait(): Promise<ResponseHead> {
+    const response = await this.#sendOnce();
+    if (response.status !== 401 || this.#injection?.refused() !== true) return response;
+    if (!this.#isRepeatable() || !(await this.#injection.renew())) return response;
+    // The secret may have been replaced since it was read: the answer to the old one is nobody's.
+    this.#upstream?.stream.destroy();
+    this.#upstream = await (this.#grant as Grant<Channel>).borrow(this.trail, 'new');
+    if (this.#clientFault !== undefined) throw this.#clientFault;
+    return this.#sendOnce();
+  }
+
+  async #sendOnce(): Promise<ResponseHead> {
     this.#send();
     const reader = new HeadReader(parseResponseHead, {
       bytes: this.proxy.config.limits.headBytes,
@@ -133,20 +155,22 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   #mayRepeat(): boolean {
     return (
-      this.#upstream?.reused === true &&
-      this.#clientFault === undefined &&
-      this.#body.framing.kind === 'none' &&
-      IDEMPOTENT.has(this.head.method)
+      this.#upstream?.reused === true && this.#clientFault === undefined && this.#isRepeatable()
     );
+  }
+
+  #isRepeatable(): boolean {
+    return this.#body.framing.kind === 'none' && IDEMPOTENT.has(this.head.method);
   }
 
   #send(): void {
     const { stream, parent } = this.#upstream as Connection<Channel>;
     const { identityHeaders, trace } = this.#grant as Grant<Channel>;
     const { via } = this.proxy;
-    const onward = { identityHeaders, trace, via, absolute: parent?.absolute };
+    const injection = this.#injection;
+    const onward = { identityHeaders, trace, via, absolute: parent?.absolute, injection };
     stream.write(requestHead(this.head, this.#target, this.#body.framing, onward));
-    this.#body.sendTo(stream, (fault) => this.#giveUp(fault));
+    this.#body.sendTo(stream, (fault) => this.#giveUp(fault), injection?.changes.body);
   }
 
   /** Passes interim responses on and gives the final one. */
@@ -159,7 +183,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
       if (head.status >= 200) return head;
       if (head.status === 101) return this.#vetUpgrade(head);
       if (this.head.minor === 1) {
-        this.channel.write(responseHead(head, { kind: 'none' }, undefined, this.proxy.via));
+        this.#writeHead(head, { kind: 'none' }, undefined);
       }
     }
     throw new UpstreamError('upstream-reset', `more than ${MAX_INTERIM} interim responses`);
@@ -182,17 +206,16 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     if (response.status === 101) return this.#passWebSocket(response);
     const upstream = this.#upstream as Connection<Channel>;
     const framing = responseFraming(response, this.head.method);
-    const onward: Framing =
-      framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
+    const decoder = framing.kind === 'none' ? undefined : this.#injection?.decoder(response);
+    const onward = this.#onwardFraming(decoder === undefined ? framing : { kind: 'chunked' });
     this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head) && !this.proxy.leaving();
-    const head = responseHead(response, onward, this.#connectionField(), this.proxy.via);
     this.status = response.status;
     this.#endsByClose = onward.kind === 'close';
     this.#body.answered();
     // Of most responses all is there already.
     await this.channel.together(() => {
-      this.channel.write(head);
-      return this.#passBody(upstream, framing, onward);
+      this.#writeHead(response, onward, this.#connectionField(), decoder !== undefined);
+      return this.#passBody(upstream, framing, onward, decoder);
     });
     if (!this.#body.done) this.keepAlive = false;
     await this.#body.stop();
@@ -200,11 +223,38 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     return this.#outcome(null);
   }
 
-  #passBody(upstream: Connection<Channel>, framing: Framing, onward: Framing): Promise<void> {
+  /** HTTP/1.0 knows no chunks. */
+  #onwardFraming(framing: Framing): Framing {
+    return framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
+  }
+
+  #writeHead(
+    response: ResponseHead,
+    framing: Framing,
+    connection: Parameters<typeof responseHead>[2],
+    decoded = false,
+  ): void {
+    const head = responseHead(response, framing, connection, this.proxy.via, decoded);
+    this.channel.write(this.#injection?.redact(head) ?? head);
+  }
+
+  #passBody(
+    upstream: Connection<Channel>,
+    framing: Framing,
+    onward: Framing,
+    decoder: Transform | undefined,
+  ): Promise<void> {
+    const { stream } = upstream;
     const chunked = onward.kind === 'chunked';
-    return pumpBody(upstream.stream, new BodyReader(framing), this.channel, chunked, (bytes) => {
+    const body = new BodyReader(framing);
+    const count = (bytes: number) => {
       this.#bytesDown += bytes;
-    });
+    };
+    const redaction = this.#injection?.redaction();
+    if (decoder === undefined || redaction === undefined) {
+      return pumpBody(stream, body, this.channel, chunked, count, redaction);
+    }
+    return pumpDecoded(stream, body, decoder, this.channel, chunked, count, redaction);
   }
 
   /** From here on the bytes are the two ends' own. */
@@ -237,14 +287,16 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.#upstream?.stream.destroy();
     this.keepAlive = false;
     await this.#body.stop();
-    if (this.#clientFault instanceof FramingError) return this.#refuseBody(this.#clientFault);
+    if (this.#clientFault !== undefined && !(this.#clientFault instanceof ChannelLost)) {
+      return this.#refuseBody(this.#clientFault);
+    }
     if (this.#clientFault !== undefined) return this.#outcome('client-reset');
     const outcome = await this.fail(troubleOf(error), (this.#grant as Grant<Channel>).id);
     return { ...outcome, detail: (error as Error).message };
   }
 
   /** The body turned out to be malformed after the head was passed on; the upstream has no complete request. */
-  async #refuseBody(fault: FramingError): Promise<Outcome> {
+  async #refuseBody(fault: FramingError | Refusal): Promise<Outcome> {
     const grant = this.#grant as Grant<Channel>;
     const { id, principal, contact } = grant;
     const decision = deny('request', 'request-invalid', fault.message);

@@ -1,0 +1,179 @@
+import type { Transform } from 'node:stream';
+import type { Grant } from '../../core/conversation.ts';
+import { deny } from '../../core/decision.ts';
+import { overTls } from '../../core/destination.ts';
+import type { GrantedCredential, Injected, InjectedRequest } from '../../core/injection.ts';
+import { Refusal, UpstreamError } from '../../core/refusal.ts';
+import { type Channel, ChannelLost } from '../../stream/channel.ts';
+import { decoderFor } from '../../stream/decoded-bodies.ts';
+import { FramingError } from '../../wire/http1/framing-error.ts';
+import type { RequestHead } from '../../wire/http1/request-head.ts';
+import type { ResponseHead } from '../../wire/http1/response-head.ts';
+import { asksForWebSocket, authorityOf, dropsFrom } from './forwarded-head.ts';
+import type { RequestBody } from './request-body.ts';
+import type { Target } from './target.ts';
+
+// By which servers take another method, path or client than the ones that were decided on.
+const OVERRIDES: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+]);
+/** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
+const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
+
+type InjectionGrant = Pick<Grant<Channel>, 'credential' | 'identityHeaders' | 'trace' | 'record'>;
+
+/** A request before anything of it went on. */
+export interface Injectable {
+  readonly head: RequestHead;
+  readonly target: Target;
+  readonly body: RequestBody;
+  /** The client's. */
+  readonly channel: Channel;
+  readonly idleMs: number;
+}
+
+/** A credential on the request of one exchange, and what must not come back of it. */
+export class Injection {
+  readonly #credential: GrantedCredential;
+  readonly #request: InjectedRequest;
+  #injected: Injected;
+
+  private constructor(credential: GrantedCredential, request: InjectedRequest, injected: Injected) {
+    this.#credential = credential;
+    this.#request = request;
+    this.#injected = injected;
+  }
+
+  /**
+   * Undefined where the rule names no credential.
+   *
+   * @throws Refusal `request-invalid`, `credential-missing`, `credential-unavailable`, which then is on record; UpstreamError
+   *   where the client is gone
+   */
+  static async begin(grant: InjectionGrant, request: Injectable): Promise<Injection | undefined> {
+    const { credential } = grant;
+    if (credential === undefined) return undefined;
+    try {
+      const view = await viewOf(grant, credential, request);
+      return new Injection(credential, view, await credential.inject(view));
+    } catch (error) {
+      const told = asRefusal(error);
+      if (told instanceof Refusal) await grant.record(deny('grant', told.reason, told.message));
+      throw told;
+    }
+  }
+
+  get changes() {
+    return this.#injected.changes;
+  }
+
+  /** Whether a header of the client's does not go on. */
+  drops(lowerName: string): boolean {
+    return isLeft(lowerName, this.#credential) || this.changes.drop.includes(lowerName);
+  }
+
+  /** The destination answers that the credential does not hold. @returns whether another one may be had now */
+  refused(): boolean {
+    return this.#injected.refuse();
+  }
+
+  /** @returns whether another one is in its place now */
+  async renew(): Promise<boolean> {
+    try {
+      this.#injected = await this.#credential.inject(this.#request);
+      return true;
+    } catch (error) {
+      // There is no other one now, which is told in the log; the destination's answer is as good as any.
+      if (error instanceof Refusal) return false;
+      throw error;
+    }
+  }
+
+  /** A head that goes to the client. Its length stays as it is. */
+  redact(head: Buffer): Buffer {
+    return Buffer.from(this.#injected.redaction.text(head.toString('latin1')), 'latin1');
+  }
+
+  redaction() {
+    return this.#injected.redaction.stream();
+  }
+
+  /**
+   * What makes the body of a response readable; undefined where it is, or where nobody here can.
+   *
+   * @throws UpstreamError where it cannot be read and must be
+   */
+  decoder(response: ResponseHead): Transform | undefined {
+    const codings = response.fields.list('content-encoding').filter((name) => name !== 'identity');
+    const [coding] = codings;
+    if (coding === undefined) return undefined;
+    // A part of a coded body is nothing that could be decoded.
+    const decoder =
+      codings.length === 1 && response.status !== 206 ? decoderFor(coding) : undefined;
+    if (decoder !== undefined || !this.#credential.strict) return decoder;
+    throw new UpstreamError('upstream-reset', 'the response has a coding that cannot be undone');
+  }
+}
+
+function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
+  return OVERRIDES.has(lowerName) || (strict && PARTS.has(lowerName));
+}
+
+/** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
+function vet(head: RequestHead, { originForm }: Target): void {
+  const { method } = head;
+  if (/^(?:trace|track)$/i.test(method)) {
+    throw new Refusal('request-invalid', `${method.toUpperCase()} would send the credential back`);
+  }
+  if (originForm === '*') {
+    throw new Refusal('request-invalid', 'a credential is for a path, and "*" is none');
+  }
+  if (asksForWebSocket(head)) {
+    throw new Refusal('request-invalid', 'a WebSocket takes on no credential');
+  }
+}
+
+/** The request as it would go on, with its body where the credential needs that. */
+async function viewOf(
+  grant: InjectionGrant,
+  credential: GrantedCredential,
+  { head, target, body, channel, idleMs }: Injectable,
+): Promise<InjectedRequest> {
+  vet(head, target);
+  // The body is not yet on its way: nothing else limits how long the client takes for it.
+  channel.limitIdle(idleMs);
+  const { bodyLimit } = credential;
+  const gathered = bodyLimit > 0 ? await body.gather(bodyLimit) : undefined;
+  channel.limitIdle(0);
+  const destination = overTls(target.destination);
+  const drops = dropsFrom(head, grant);
+  const { fields } = head;
+  const headers = Array.from({ length: fields.count }, (_, i) => {
+    return [fields.name(i), fields.valueAt(i)] as const;
+  }).filter(([name]) => !drops(name.toLowerCase()) && !isLeft(name.toLowerCase(), credential));
+  const question = target.originForm.indexOf('?');
+  return {
+    method: head.method,
+    host: destination.host,
+    authority: authorityOf(destination),
+    path: question < 0 ? target.originForm : target.originForm.slice(0, question),
+    query: question < 0 ? undefined : target.originForm.slice(question + 1),
+    headers,
+    body: gathered,
+  };
+}
+
+function asRefusal(error: unknown): unknown {
+  if (error instanceof ChannelLost) {
+    return new UpstreamError('client-reset', 'the client left within its body');
+  }
+  return error instanceof FramingError ? new Refusal('request-invalid', error.message) : error;
+}

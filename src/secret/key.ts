@@ -1,0 +1,31 @@
+import { SecretFailure } from './failure.ts';
+
+/**
+ * One entry of a secret that is a map, as JSON.
+ *
+ * @throws SecretFailure `invalid`, which quotes nothing of it
+ */
+export function valueOfKey(what: string, json: string, key: string): string {
+  const map = parse(json);
+  if (typeof map !== 'object' || map === null) {
+    throw new SecretFailure('invalid', `${what}: the secret is no JSON map`);
+  }
+  return textOf(what, map, key);
+}
+
+/** @throws SecretFailure `missing`, `invalid` */
+export function textOf(what: string, map: object, key: string): string {
+  if (!Object.hasOwn(map, key)) throw new SecretFailure('missing', `${what}: no such key`);
+  const value: unknown = (map as Record<string, unknown>)[key];
+  if (typeof value === 'string') return value;
+  throw new SecretFailure('invalid', `${what}: the value is no text`);
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    // The parser's message would quote the secret.
+    return undefined;
+  }
+}

@@ -1,0 +1,86 @@
+import type { Transform } from 'node:stream';
+import {
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+} from 'node:zlib';
+import { UpstreamError } from '../core/refusal.ts';
+import type { BodyReader } from '../wire/http1/body.ts';
+import { LAST_CHUNK } from '../wire/http1/writer.ts';
+import { type BodyChange, writePayload } from './bodies.ts';
+import type { Channel } from './channel.ts';
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+  zstd: createZstdDecompress,
+};
+
+/** What undoes one coding of a body (RFC 9110 8.4.1), or undefined where nobody here knows it. */
+export function decoderFor(coding: string): Transform | undefined {
+  return DECODERS[coding]?.();
+}
+
+/**
+ * As `pumpBody`, for a body that is undone a coding of before it is changed. However large it becomes, no more of it is
+ * held than the decoder's own window and what `to` has not sent.
+ *
+ * @throws as `pumpBody`; UpstreamError for what the decoder cannot read
+ */
+export async function pumpDecoded(
+  from: Channel,
+  body: BodyReader,
+  decoder: Transform,
+  to: Channel,
+  chunked: boolean,
+  count: (bytes: number) => void,
+  change: BodyChange,
+): Promise<void> {
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {}); // it is raced against below
+  decoder.on('error', (error) => {
+    failed.reject(
+      new UpstreamError('upstream-reset', `a coding that does not hold: ${error.message}`),
+    );
+  });
+  decoder.on('data', (decoded: Buffer) => {
+    writePayload(to, change.push(decoded), chunked);
+    if (!to.socket.writableNeedDrain) return;
+    decoder.pause();
+    to.drained().then(() => decoder.resume(), failed.reject);
+  });
+  const ended = new Promise<void>((resolve) => decoder.on('end', resolve));
+  try {
+    while (!body.done)
+      await Promise.race([decodePiece(from, body, decoder, count), failed.promise]);
+    decoder.end();
+    await Promise.race([ended, failed.promise]);
+  } finally {
+    decoder.destroy();
+  }
+  writePayload(to, change.end(), chunked);
+  if (chunked) to.write(LAST_CHUNK);
+}
+
+/** One read of the connection. Resolves once the decoder has taken it. */
+async function decodePiece(
+  from: Channel,
+  body: BodyReader,
+  decoder: Transform,
+  count: (bytes: number) => void,
+): Promise<void> {
+  const pieces: Buffer[] = [];
+  const read = await from.take((chunk) => {
+    const used = body.push(chunk, (payload) => {
+      count(payload.length);
+      pieces.push(payload);
+    });
+    if (used < chunk.length) from.unread(chunk.subarray(used));
+    return true;
+  });
+  if (read === undefined) body.end();
+  for (const piece of pieces) await new Promise((taken) => decoder.write(piece, taken));
+}

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { RawClient, statusOf } from '../support/clients.ts';
+import { bodyOf, OK, startScene, TOKEN } from '../support/credential-gateway.ts';
+
+const AUTHORIZATION = new RegExp(`^Authorization: token ${TOKEN}\r$`, 'm');
+
+function response(body: string | Buffer, ...headers: string[]): Buffer {
+  const bytes = Buffer.from(body);
+  const head = ['HTTP/1.1 200 OK', `Content-Length: ${bytes.length}`, ...headers];
+  return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]);
+}
+
+test('a plain request goes on over TLS with the credential, and in clear nowhere', async (t) => {
+  const { ask, upstream, authority, gateway } = await startScene(t);
+  const answer = await ask('GET /repos/acme?page=1');
+  assert.equal(statusOf(answer), 200);
+  assert.equal(bodyOf(answer), 'ok');
+  const [request = ''] = upstream.requests;
+  assert.match(request, /^GET \/repos\/acme\?page=1 HTTP\/1\.1\r\n/);
+  assert.match(request, AUTHORIZATION);
+  assert.match(request, new RegExp(`^Host: ${authority}\r$`, 'm'));
+  assert.match(request, /^Accept-Encoding: identity\r$/m);
+  const { id } = await gateway.outcome();
+  assert.match(JSON.stringify(gateway.decisions(id)), /"credential":\{"name":"c","version":null\}/);
+});
+
+test('a certificate for another name gets no credential', async (t) => {
+  const { ask, upstream, gateway } = await startScene(t, { name: 'other.localhost' });
+  assert.equal(statusOf(await ask('GET /')), 502);
+  assert.deepEqual(upstream.requests, []);
+  assert.equal((await gateway.outcome()).outcome.error, 'tls-failed');
+});
+
+test('a certificate of a CA that nobody named gets no credential', async (t) => {
+  const { ask, upstream } = await startScene(t, {
+    credential: '{ for: api.localhost, header: { Authorization: { env: TOKEN } } }',
+  });
+  assert.equal(statusOf(await ask('GET /')), 502);
+  assert.deepEqual(upstream.requests, []);
+});
+
+test('a tunnel to the host is refused, since nothing could be put on what is in it', async (t) => {
+  const { gateway, authority, upstream } = await startScene(t);
+  const lines = [
+    `CONNECT ${authority} HTTP/1.1`,
+    `Host: ${authority}`,
+    'X-Workload: sesame',
+    '',
+    '',
+  ];
+  const answer = await new RawClient(gateway.port).send(lines.join('\r\n')).until(/\r\n\r\n/);
+  assert.equal(statusOf(answer), 403);
+  assert.match(answer, /no-matching-rule/);
+  assert.deepEqual(upstream.requests, []);
+});
+
+test('whoever is not identified gets no credential', async (t) => {
+  const { gateway, authority, upstream } = await startScene(t);
+  const lines = [`GET http://${authority}/ HTTP/1.1`, `Host: ${authority}`, '', ''];
+  const answer = await new RawClient(gateway.port).send(lines.join('\r\n')).until(/\r\n\r\n/);
+  assert.equal(statusOf(answer), 407);
+  assert.deepEqual(upstream.requests, []);
+});
+
+test('every copy of the client’s own header is replaced, also one that Connection names', async (t) => {
+  const { ask, upstream } = await startScene(t);
+  await ask('GET /', ['authorization: mine', 'AUTHORIZATION: mine', 'Connection: Authorization']);
+  const [request = ''] = upstream.requests;
+  assert.equal(request.match(/^authorization:/gim)?.length, 1);
+  assert.match(request, AUTHORIZATION);
+  assert.doesNotMatch(request, /mine/);
+});
+
+test('headers by which a server takes another method, path or client do not go on', async (t) => {
+  const { ask, upstream } = await startScene(t);
+  const names = [
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'Forwarded',
+    'X-Forwarded-For',
+    'X-Forwarded-Host',
+  ];
+  await ask(
+    'GET /',
+    names.map((name) => `${name}: DELETE`),
+  );
+  assert.doesNotMatch(upstream.requests[0] ?? '', /DELETE/);
+});
+
+test('the header that identifies the workload does not go on', async (t) => {
+  const { ask, upstream } = await startScene(t);
+  await ask('GET /');
+  assert.doesNotMatch(upstream.requests[0] ?? '', /X-Workload|sesame/i);
+});
+
+test('a method that sends the request back is refused', async (t) => {
+  const { ask, upstream, gateway } = await startScene(t);
+  for (const method of ['TRACE', 'TRACK', 'trace']) {
+    const answer = await ask(`${method} /`);
+    assert.equal(statusOf(answer), 400);
+    assert.match(answer, /would send the credential back/);
+  }
+  assert.deepEqual(upstream.requests, []);
+  const { id, decision } = await gateway.outcome();
+  assert.equal(gateway.decisions(id).at(-1)?.decision?.stage, 'grant');
+  assert.equal(decision?.effect, 'deny');
+});
+
+test('OPTIONS * and a WebSocket take on no credential', async (t) => {
+  const { gateway, authority, upstream, ask } = await startScene(t);
+  const lines = [
+    `OPTIONS http://${authority} HTTP/1.1`,
+    `Host: ${authority}`,
+    'X-Workload: sesame',
+    '',
+    '',
+  ];
+  const answer = await new RawClient(gateway.port).send(lines.join('\r\n')).until(/\r\n\r\n/);
+  assert.equal(statusOf(answer), 400);
+  const upgrade = [
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: x',
+  ];
+  assert.equal(statusOf(await ask('GET /', upgrade)), 400);
+  assert.deepEqual(upstream.requests, []);
+});
+
+test('a rule with paths takes no path that servers read differently', async (t) => {
+  const { ask, upstream } = await startScene(t, { rule: ', paths: ["/repos/acme/**"]' });
+  for (const path of [
+    '/repos/acme/../other',
+    '/repos/acme/%2e%2e/other',
+    '/repos/acme%2fx',
+    '/repos//acme/x',
+    '/repos/acme/x;y',
+    '/repos/acme/%5cx',
+  ]) {
+    assert.equal(statusOf(await ask(`GET ${path}`)), 403, path);
+  }
+  assert.equal(statusOf(await ask('GET /repos/acme/x')), 200);
+  assert.equal(upstream.requests.length, 1);
+});
+
+test('a redirect is returned and not followed, with the credential taken out of it', async (t) => {
+  const location = `https://evil.example/?token=${TOKEN}&b=${Buffer.from(`token ${TOKEN}`).toString('base64url')}`;
+  const { ask, upstream } = await startScene(t, {
+    answer: (_request, socket) =>
+      socket.write(`HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`),
+  });
+  const answer = await ask('GET /');
+  assert.equal(statusOf(answer), 302);
+  assert.match(answer, /^Location: https:\/\/evil\.example\/\?token=\*{38}&b=/m);
+  assert.doesNotMatch(answer, /ghp_|Z2hw/);
+  assert.equal(upstream.requests.length, 1);
+});
+
+const ECHOES: Readonly<Record<string, (token: string) => string>> = {
+  plain: (token) => token,
+  base64: (token) => Buffer.from(`Authorization: token ${token}`).toString('base64'),
+  base64url: (token) => Buffer.from(`>>?${token}`).toString('base64url'),
+  hex: (token) => Buffer.from(token).toString('hex'),
+  percent: (token) => [...token].map((c) => `%${c.charCodeAt(0).toString(16)}`).join(''),
+  JSON: (token) => [...token].map((c) => `\\u00${c.charCodeAt(0).toString(16)}`).join(''),
+};
+
+for (const [name, echo] of Object.entries(ECHOES)) {
+  test(`an echo of the credential as ${name} is masked in body, header and reason phrase`, async (t) => {
+    const told = echo(TOKEN);
+    const { ask } = await startScene(t, {
+      answer: (_request, socket) => {
+        socket.write(
+          `HTTP/1.1 200 OK ${name === 'plain' ? told : ''}\r\nX-Echo: ${told}\r\nContent-Length: ${told.length + 2}\r\n\r\n<${told}>`,
+        );
+      },
+    });
+    const answer = await ask('GET /');
+    assert.match(bodyOf(answer), /^<.*\*{30}.*>$/);
+    assert.equal(bodyOf(answer).length, told.length + 2);
+    assert.ok(!answer.includes(told.slice(-30, -8)), answer);
+  });
+}
+
+test('an echo in chunks of a byte, in a trailer and in an extension of a chunk is masked or dropped', async (t) => {
+  const { ask } = await startScene(t, {
+    answer: (_request, socket) => {
+      const chunks = [...`{"got":"${TOKEN}"}`].map((c) => `1;x="${TOKEN}"\r\n${c}\r\n`).join('');
+      socket.write(
+        `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\nX-Trailer: ${TOKEN}\r\n\r\n`,
+      );
+    },
+  });
+  const answer = await ask('GET /');
+  assert.equal(bodyOf(answer), `{"got":"${'*'.repeat(TOKEN.length)}"}`);
+  assert.doesNotMatch(answer, /ghp_/);
+});
+
+test('an echo in an interim response is masked', async (t) => {
+  const { ask } = await startScene(t, {
+    answer: (_request, socket) => {
+      socket.write(`HTTP/1.1 103 Early Hints\r\nLink: </${TOKEN}>; rel=preload\r\n\r\n${OK}`);
+    },
+  });
+  const answer = await ask('GET /');
+  assert.match(answer, /^HTTP\/1\.1 103 .*\r\nLink: <\/\*+>; rel=preload\r\n/);
+  assert.doesNotMatch(answer, /ghp_/);
+});
+
+test('an echo that ends with the connection is masked, also towards HTTP/1.0', async (t) => {
+  const { ask } = await startScene(t, {
+    answer: (_request, socket) => socket.end(`HTTP/1.0 200 OK\r\n\r\nyou sent ${TOKEN}`),
+  });
+  for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
+    assert.equal(bodyOf(await ask(`GET / ${version}`)), `you sent ${'*'.repeat(TOKEN.length)}`);
+  }
+});
+
+const CODINGS = {
+  gzip: gzipSync,
+  deflate: deflateSync,
+  br: brotliCompressSync,
+  zstd: zstdCompressSync,
+};
+
+for (const [coding, encode] of Object.entries(CODINGS)) {
+  test(`an echo within ${coding}, which nobody asked for, is masked`, async (t) => {
+    const text = `${'x'.repeat(100_000)}${TOKEN}${'y'.repeat(100_000)}`;
+    const { ask } = await startScene(t, {
+      answer: (_request, socket) => {
+        const bytes = response(encode(text), `Content-Encoding: ${coding}`);
+        for (let at = 0; at < bytes.length; at += 50) socket.write(bytes.subarray(at, at + 50));
+      },
+    });
+    for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
+      const answer = await ask(`GET / ${version}`);
+      assert.doesNotMatch(answer, /content-encoding/i);
+      assert.equal(bodyOf(answer), text.replace(TOKEN, '*'.repeat(TOKEN.length)));
+    }
+  });
+}
+
+test('a coding that does not hold breaks the response off', async (t) => {
+  const { ask, gateway } = await startScene(t, {
+    answer: (_request, socket) =>
+      socket.write(response('no gzip at all', 'Content-Encoding: gzip')),
+  });
+  assert.doesNotMatch(await ask('GET / HTTP/1.1'), /0\r\n\r\n$/);
+  assert.equal((await gateway.outcome()).outcome.error, 'upstream-reset');
+});
+
+test('with redact: strict, what cannot be read is refused, and no part of a body can be asked for', async (t) => {
+  const { ask, upstream } = await startScene(t, {
+    credential:
+      '{ for: api.localhost, redact: strict, header: { Authorization: ["token ", { env: TOKEN }] }, TLS }',
+    answer: (_request, socket) => socket.write(response('coded', 'Content-Encoding: secret')),
+  });
+  assert.equal(statusOf(await ask('GET /', ['Range: bytes=0-3', 'If-Range: x'])), 502);
+  assert.doesNotMatch(upstream.requests[0] ?? '', /range/i);
+});
+
+test('the token is in no record, no log and no error', async (t) => {
+  const { ask, gateway } = await startScene(t, {
+    more: 'gateway: { log: debug }',
+    answer: (_request, socket) => socket.end(`HTTP/1.1 ${TOKEN} bad\r\n\r\n`),
+  });
+  assert.equal(statusOf(await ask('GET /')), 502);
+  await gateway.outcome();
+  const told = `${await gateway.recorded()}${gateway.log()}`;
+  for (const echo of Object.values(ECHOES)) assert.ok(!told.includes(echo(TOKEN).slice(-30, -8)));
+});
+
+test('a query or path that takes a secret stands in no record', async (t) => {
+  const { ask, gateway, upstream } = await startScene(t, {
+    credential: '{ for: api.localhost, path: ["/bot", { env: TOKEN }, "{path}"], TLS }',
+  });
+  await ask('GET /send?chat=1');
+  assert.match(upstream.requests[0] ?? '', new RegExp(`^GET /bot${TOKEN}/send\\?chat=1 HTTP`));
+  assert.equal((await gateway.outcome()).path, '/send');
+  assert.doesNotMatch(await gateway.recorded(), /ghp_/);
+});
+
+test('a connection that carried a credential serves no other principal', async (t) => {
+  const { gateway, upstream, authority } = await startScene(t, {
+    more: '',
+    rule: '',
+  });
+  const client = new RawClient(gateway.port);
+  const request = `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\n\r\n`;
+  client.send(request);
+  await client.times('ok', 1);
+  client.send(request);
+  await client.times('ok', 2);
+  client.close();
+  assert.equal(upstream.requests.length, 2);
+});
