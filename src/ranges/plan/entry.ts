@@ -1,0 +1,53 @@
+import type { Permission } from '../../config/ranges-config.ts';
+import type { Cidr } from '../../core/ip.ts';
+
+/** What an allow-list says in one line: this network, and for what. */
+export interface Entry {
+  readonly network: Cidr;
+  /** Undefined where a list knows addresses alone. */
+  readonly permission: Permission | undefined;
+}
+
+/** An entry that is there. */
+export interface HeldEntry extends Entry {
+  /** By which it is taken away. */
+  readonly id: string;
+  /** It carries the mark of this target; all others are somebody else's, and stay. */
+  readonly ours: boolean;
+}
+
+export type Family = 4 | 6;
+export const FAMILIES: readonly Family[] = [4, 6];
+
+/** A group, a list, a set: what holds entries, and how many. */
+export interface Container {
+  readonly id: string;
+  readonly held: readonly HeldEntry[];
+  /** Places that something else than an entry takes: references to lists and groups. */
+  readonly reserved: Readonly<Record<Family, number>>;
+  /** Entries of each family that fit into it, whoever they belong to. */
+  readonly quota: Readonly<Record<Family, number>>;
+}
+
+/** The same for entries that say the same. */
+export function entryKey({ network, permission }: Entry): string {
+  if (permission === undefined) return network.text;
+  const { protocol, ports } = permission;
+  return `${network.text} ${protocol} ${ports === undefined ? '' : `${ports.first}-${ports.last}`}`;
+}
+
+export function familyOf({ network }: Entry): Family {
+  return network.base.family;
+}
+
+/** Whether whatever the one lets pass, the other does too. */
+export function covers(other: Entry, one: Entry): boolean {
+  if (!one.network.inside(other.network)) return false;
+  if (one.permission === undefined || other.permission === undefined) return true;
+  const { protocol, ports } = other.permission;
+  if (protocol === 'all') return true;
+  if (protocol !== one.permission.protocol) return false;
+  if (ports === undefined) return true;
+  const inner = one.permission.ports;
+  return inner !== undefined && ports.first <= inner.first && inner.last <= ports.last;
+}
