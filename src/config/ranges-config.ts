@@ -1,4 +1,5 @@
 import type { Position } from '../core/diagnostic.ts';
+import type { Permission } from '../core/permission.ts';
 
 /** Whose form a published list has; `plain`: one network to a line. */
 export type RangesProvider =
@@ -57,12 +58,6 @@ export interface AwsPlace {
   readonly region: string;
   readonly role: { readonly arn: string; readonly externalId: string | undefined } | undefined;
   readonly endpoint: string | undefined;
-}
-
-/** One protocol and its ports; `all` and `icmp` have none. */
-export interface Permission {
-  readonly protocol: 'tcp' | 'udp' | 'icmp' | 'icmpv6' | 'all';
-  readonly ports: { readonly first: number; readonly last: number } | undefined;
 }
 
 export interface SecurityGroupsConfig extends TargetBase {

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Fault, quote } from '../core/diagnostic.ts';
+import type { Permission } from '../core/permission.ts';
 import type { Names } from './names.ts';
-import type { AwsPlace, Permission, RangesTargetConfig } from './ranges-config.ts';
+import type { AwsPlace, RangesTargetConfig } from './ranges-config.ts';
 import { ALWAYS, choice, line, list, named, oneOrMore, parsed, says, section } from './shape.ts';
 import { port } from './units.ts';
 

@@ -1,10 +1,11 @@
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { type Diagnostic, Fault, positionText, quote } from '../core/diagnostic.ts';
+import { permissionText } from '../core/permission.ts';
 import type { Merged } from './merge.ts';
 import { type Names, parseWord } from './names.ts';
 import { bind } from './networks.ts';
-import type { Permission, RangesConfig, RangesTargetConfig } from './ranges-config.ts';
+import type { RangesConfig, RangesTargetConfig } from './ranges-config.ts';
 import { targetsSchema, toTarget } from './ranges-targets.ts';
 import { line, notYet, parsed, section } from './shape.ts';
 import { besides, type FileReader } from './surroundings.ts';
@@ -122,11 +123,4 @@ function placesOf(target: RangesTargetConfig): string[] {
     case 'file':
       return [target.path];
   }
-}
-
-/** `tcp:3306`, `udp:8000-8999`, `all`. */
-export function permissionText({ protocol, ports }: Permission): string {
-  if (ports === undefined) return protocol;
-  const { first, last } = ports;
-  return first === last ? `${protocol}:${first}` : `${protocol}:${first}-${last}`;
 }

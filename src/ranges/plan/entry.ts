@@ -1,5 +1,5 @@
-import type { Permission } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
+import { type Permission, permissionText } from '../../core/permission.ts';
 
 /** What an allow-list says in one line: this network, and for what. */
 export interface Entry {
@@ -31,9 +31,7 @@ export interface Container {
 
 /** The same for entries that say the same. */
 export function entryKey({ network, permission }: Entry): string {
-  if (permission === undefined) return network.text;
-  const { protocol, ports } = permission;
-  return `${network.text} ${protocol} ${ports === undefined ? '' : `${ports.first}-${ports.last}`}`;
+  return permission === undefined ? network.text : `${network.text} ${permissionText(permission)}`;
 }
 
 export function familyOf({ network }: Entry): Family {

@@ -1,0 +1,38 @@
+import { AwsError } from './aws-error.ts';
+import { queryProtocol } from './query-protocol.ts';
+import type { Call, FakeService, Input } from './service.ts';
+import type { AwsIdentity } from './sigv4.ts';
+
+/** STS: roles that can be assumed. */
+export class Sts {
+  readonly #roles = new Map<string, { identity: AwsIdentity; externalId: string | undefined }>();
+
+  /** A role that gives these credentials, to whoever says the external id. */
+  addRole(arn: string, identity: AwsIdentity, externalId?: string): void {
+    this.#roles.set(arn, { identity, externalId });
+  }
+
+  readonly service: FakeService = {
+    name: 'sts',
+    protocol: queryProtocol('https://sts.amazonaws.com/doc/2011-06-15/'),
+    operations: { AssumeRole: (input, call) => this.#assume(input, call) },
+  };
+
+  #assume({ RoleArn, RoleSessionName, ExternalId }: Input, { identity }: Call) {
+    const role = this.#roles.get(String(RoleArn));
+    if (role === undefined || role.externalId !== ExternalId) {
+      const message = `User: ${identity.arn} is not authorized to perform: sts:AssumeRole on resource: ${RoleArn}`;
+      throw new AwsError('AccessDenied', message, 403);
+    }
+    const { accessKeyId, secretAccessKey, sessionToken } = role.identity;
+    return {
+      AssumedRoleUser: { Arn: `${role.identity.arn}/${RoleSessionName}`, AssumedRoleId: 'AROA:x' },
+      Credentials: {
+        AccessKeyId: accessKeyId,
+        SecretAccessKey: secretAccessKey,
+        SessionToken: sessionToken,
+        Expiration: new Date(Date.now() + 3_600_000),
+      },
+    };
+  }
+}
