@@ -72,9 +72,10 @@ export class FileTarget implements Target<SeenFile> {
     const networks = [...staying, ...add.map(({ entry }) => entry.network)].sort(compareNetworks);
     await this.#onDisk(async () => {
       if (check !== undefined || reload !== undefined) {
-        const before =
-          seen.unloaded?.before ?? (await readFile(path, 'utf8').catch(absent)) ?? null;
-        await replaceFile(this.#unloaded, JSON.stringify({ before }), 0o600);
+        const before = seen.unloaded ?? {
+          before: (await readFile(path, 'utf8').catch(absent)) ?? null,
+        };
+        await replaceFile(this.#unloaded, JSON.stringify(before), 0o600);
       }
       await replaceFile(path, FORMATS[format].write(networks, this.#mark, name));
     });
