@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Agent, type Dispatcher, ProxyAgent, request } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { FetchConfig } from '../../config/ranges-config.ts';
 import { RangesError } from '../ranges-error.ts';
 import { backoffMs, type RangesSurroundings, reasonOf } from '../surroundings.ts';
@@ -25,17 +25,11 @@ const MAX_REDIRECTS = 3;
 export class ListFetcher {
   readonly #config: FetchConfig;
   readonly #around: RangesSurroundings;
-  readonly #dispatcher: Dispatcher;
+  #client: Promise<{ undici: typeof import('undici'); dispatcher: Dispatcher }> | undefined;
 
   constructor(config: FetchConfig, around: RangesSurroundings) {
     this.#config = config;
     this.#around = around;
-    const { proxy, ca } = config;
-    const tls = ca === undefined ? {} : { ca };
-    this.#dispatcher =
-      proxy === undefined
-        ? new Agent({ connect: tls })
-        : new ProxyAgent({ uri: proxy, requestTls: tls, proxyTls: tls });
   }
 
   /** @throws RangesError `ranges-unavailable` after the last try; AbortError */
@@ -54,8 +48,20 @@ export class ListFetcher {
     }
   }
 
-  close(): Promise<void> {
-    return this.#dispatcher.close();
+  async close(): Promise<void> {
+    await (await this.#client)?.dispatcher.close();
+  }
+
+  /** Only once something is fetched: most commands never do. */
+  async #connect() {
+    const { proxy, ca } = this.#config;
+    const tls = ca === undefined ? {} : { ca };
+    const undici = await import('undici');
+    const dispatcher =
+      proxy === undefined
+        ? new undici.Agent({ connect: tls })
+        : new undici.ProxyAgent({ uri: proxy, requestTls: tls, proxyTls: tls });
+    return { undici, dispatcher };
   }
 
   async #follow(wanted: FetchRequest, signal: AbortSignal): Promise<Fetched> {
@@ -71,8 +77,10 @@ export class ListFetcher {
 
   async #ask(url: string, etag: string | undefined, signal: AbortSignal): Promise<Answer> {
     const { timeoutMs } = this.#config;
-    const { statusCode, headers, body } = await request(url, {
-      dispatcher: this.#dispatcher,
+    this.#client ??= this.#connect();
+    const { undici, dispatcher } = await this.#client;
+    const { statusCode, headers, body } = await undici.request(url, {
+      dispatcher,
       headers: {
         'accept-encoding': 'identity',
         'user-agent': 'sekisho',
