@@ -32,7 +32,6 @@ const listing = z.object({
         .object({
           type: z.union([z.string(), z.array(z.string())]),
           flags: z.union([z.string(), z.array(z.string())]).optional(),
-          'auto-merge': z.boolean().optional(),
           size: z.int().optional(),
           elem: z.array(element).optional(),
         })
@@ -107,12 +106,15 @@ export class Nftables implements Target {
 
   async #readSet(set: string, family: Family, signal: AbortSignal): Promise<Container> {
     const id = `${this.config.family} ${this.config.table} ${set}`;
-    const out = await runProgram(['nft', '-j', 'list', 'set', ...id.split(' ')], signal);
+    const listed = ['list', 'set', ...id.split(' ')];
+    const out = await runProgram(['nft', '-j', ...listed], signal);
+    // JSON says nothing of this.
+    const merges = (await runProgram(['nft', '-t', ...listed], signal)).includes('auto-merge');
     const found = listing.parse(JSON.parse(out)).nftables.find((one) => one.set !== undefined)?.set;
     if (found?.type !== `ipv${family}_addr`) {
       throw new RangesError('ranges-conflict', `the set ${id} is not of type ipv${family}_addr`);
     }
-    if (![found.flags].flat().includes('interval') || found['auto-merge'] === true) {
+    if (![found.flags].flat().includes('interval') || merges) {
       const message = `the set ${id} must have flags interval and no auto-merge, so that its elements can be told apart`;
       throw new RangesError('ranges-conflict', message);
     }
