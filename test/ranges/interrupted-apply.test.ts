@@ -130,6 +130,14 @@ async function account(t: TestContext, kind: keyof typeof STAGES) {
   return { stage, interruptions };
 }
 
+const READS = /^(?:Describe|Get)/;
+/** Each is some dozens of applies. */
+const RUNS: Readonly<Record<keyof typeof STAGES, number>> = {
+  securityGroups: 8,
+  prefixLists: 6,
+  wafIpSets: 12,
+};
+
 function addresses(list: readonly string[]): string[] {
   const parsed = list.map((text) => Cidr.parse(text) as Cidr);
   return ADDRESSES.filter((text) => parsed.some((one) => one.contains(Ip.parse(text) as Ip)));
@@ -155,7 +163,7 @@ for (const kind of Object.keys(STAGES) as (keyof typeof STAGES)[]) {
           return true;
         },
       );
-      const calls = interruptions.calls;
+      const calls = [...interruptions.operations];
       interruptions.end();
       await applyRanges(stage.config, given.wanted);
       assert.deepEqual(stage.theirs(), theirs);
@@ -170,13 +178,14 @@ for (const kind of Object.keys(STAGES) as (keyof typeof STAGES)[]) {
     await fc.assert(
       fc.asyncProperty(situation, async (given) => {
         const { calls } = await attempt(given, Number.POSITIVE_INFINITY, 'before');
-        for (let call = 1; call <= calls; call++) {
-          for (const how of ['before', 'after'] as const) {
-            assert.ok((await attempt(given, call, how)).failed);
-          }
+        for (const [i, operation] of calls.entries()) {
+          assert.ok((await attempt(given, i + 1, 'before')).failed);
+          // What only reads has done nothing when its answer is lost.
+          if (READS.test(operation)) continue;
+          assert.ok((await attempt(given, i + 1, 'after')).failed);
         }
       }),
-      { numRuns: 5 },
+      { numRuns: RUNS[kind] },
     );
   });
 }

@@ -36,7 +36,7 @@ export function ipRangesJson(options: IpRangesOptions = {}): string {
       const ip_prefix = `${[24, 16, 8, 0].map((shift) => (base >>> shift) & 255).join('.')}/${bits}`;
       four.push({ ip_prefix, service: 'AMAZON', ...labels }, { ip_prefix, service, ...labels });
     } else {
-      const ipv6_prefix = `2600:1f${(i & 255).toString(16).padStart(2, '0')}:${(i >> 8).toString(16)}000::/36`;
+      const ipv6_prefix = `2600:1f${(i & 255).toString(16).padStart(2, '0')}:${((i >> 8) & 15).toString(16)}000::/36`;
       six.push({ ipv6_prefix, service: 'AMAZON', ...labels }, { ipv6_prefix, service, ...labels });
     }
   }

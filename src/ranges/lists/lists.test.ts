@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ipRangesJson } from '../../../test/support/ip-ranges.ts';
 import type { RangesProvider } from '../../config/ranges-config.ts';
 import { filterList } from '../filter.ts';
 import { readList } from './lists.ts';
@@ -153,6 +154,16 @@ for (const [provider, content, filters, expected] of TABLE) {
 test('an IPv6 network in capitals is the same network: comparing text would miss it', () => {
   const twice = readList('plain', '2001:DB8:0::/48\n2001:db8::/48\n');
   assert.equal(filterList(twice, { filters: ANY, family: 6 }).length, 1);
+});
+
+test('a list of the real size has each network once, though it names it under several services', () => {
+  const list = readList('aws', ipRangesJson({ prefixes: 10_000 }));
+  assert.equal(list.prefixes.length, 10_000);
+  const networks = filterList(list, { filters: ANY, family: undefined });
+  assert.equal(networks.length, new Set(list.prefixes.map(({ network }) => network.text)).size);
+  assert.ok(networks.length <= 5_000);
+  const ec2 = filterList(list, { filters: { ...ANY, service: ['EC2'] }, family: undefined });
+  assert.ok(ec2.length > 100 && ec2.length < networks.length);
 });
 
 test('a family can be left out', () => {

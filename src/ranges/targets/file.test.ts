@@ -115,6 +115,28 @@ test('a reload that failed is done by the next apply, though the file is right b
   assert.deepEqual((await readdir(dir)).sort(), ['list', 'mended']);
 });
 
+test('an apply whose programs fail at any call leaves the old file or the new one, and the next one completes it', async (t) => {
+  const { dir, target, text } = await folder(t);
+  const counter = join(dir, 'counter');
+  const script = `n=$(($(cat ${counter}) + 1)); echo $n > ${counter}; [ $n != "$(cat ${dir}/fail)" ]`;
+  const config = target('plain', `check: [sh, -c, '${script}'], reload: [sh, -c, '${script}']`);
+  const fail = async (call: number) => {
+    await writeFile(counter, '0');
+    await writeFile(join(dir, 'fail'), String(call));
+  };
+  for (const call of [1, 2]) {
+    await fail(0);
+    await applyRanges(config, ['10.0.0.0/8']);
+    await fail(call);
+    await assert.rejects(applyRanges(config, NETWORKS));
+    assert.equal(await text(), call === 1 ? `${HEAD}10.0.0.0/8\n` : WRITTEN.plain);
+    await fail(0);
+    await applyRanges(config, NETWORKS);
+    assert.equal(await text(), WRITTEN.plain);
+    assert.equal(await readFile(counter, 'utf8'), '2\n');
+  }
+});
+
 test('a folder that is not there, or a program that is not, is told', async (t) => {
   const { path, target } = await folder(t);
   const nowhere = targetOf(`file: { path: "${path}/no/list", format: plain }`);

@@ -6,12 +6,13 @@ export type Interruption = 'before' | 'after';
 
 /** Fails one call, whatever it is for: the n-th of all calls to the services, counted from 1. */
 export class Interruptions {
-  calls = 0;
+  /** The operations that were called, in order. */
+  readonly operations: string[] = [];
   #at: { number: number; how: Interruption } | undefined;
 
   /** @param number beyond the last call: nothing fails */
   begin(number: number, how: Interruption): void {
-    this.calls = 0;
+    this.operations.length = 0;
     this.#at = { number, how };
   }
 
@@ -24,7 +25,7 @@ export class Interruptions {
       ([name, run]): [string, Operation] => [
         name,
         (input, call) => {
-          const strikes = ++this.calls === this.#at?.number;
+          const strikes = this.operations.push(name) === this.#at?.number;
           if (strikes && this.#at?.how === 'before') throw interrupted();
           const output = run(input, call);
           if (strikes) throw interrupted();
