@@ -6,7 +6,7 @@ import type { Bind } from '../config/config.ts';
 import type { RangesConfig, RangesTargetConfig } from '../config/ranges-config.ts';
 import { SekishoError } from '../core/errors.ts';
 import type { Logger } from '../log.ts';
-import { RangesMetrics, type TargetCounts } from '../metrics/ranges.ts';
+import { type ListCounts, RangesMetrics, type TargetCounts } from '../metrics/ranges.ts';
 import { joinSnapshots, METRICS_CONTENT_TYPE } from '../metrics/snapshot.ts';
 import { workOf } from '../ranges/plan/steps.ts';
 import type { Ranges } from '../ranges/ranges.ts';
@@ -27,7 +27,7 @@ type Counts = { -readonly [Key in keyof TargetCounts]: TargetCounts[Key] };
 export class RangesWatch {
   readonly #parts: WatchParts;
   readonly #counts: ReadonlyMap<string, Counts>;
-  readonly #lists = new Map<string, number>();
+  readonly #lists = new Map<string, ListCounts>();
   readonly metrics: RangesMetrics;
 
   constructor(parts: WatchParts) {
@@ -40,7 +40,7 @@ export class RangesWatch {
     );
     this.metrics = new RangesMetrics(
       () => [...this.#counts.values()],
-      () => [...this.#lists].map(([set, seenMs]) => ({ set, seenMs })),
+      () => [...this.#lists.values()],
     );
   }
 
@@ -63,7 +63,10 @@ export class RangesWatch {
         name: `target ${target}`,
         ok: recent(appliedMs),
       })),
-      ...[...this.#lists].map(([set, seenMs]) => ({ name: `list of ${set}`, ok: recent(seenMs) })),
+      ...[...this.#lists.values()].map(({ set, seenMs }) => ({
+        name: `list of ${set}`,
+        ok: recent(seenMs),
+      })),
     ];
   }
 
@@ -83,8 +86,8 @@ export class RangesWatch {
   #take({ target, wanted, result, problems }: Applied): void {
     const { log } = this.#parts;
     const counts = this.#counts.get(target.name) as Counts;
-    for (const { name, seenMs } of wanted?.sets ?? []) {
-      if (seenMs !== undefined) this.#lists.set(name, seenMs);
+    for (const { name: set, seenMs, token } of wanted?.sets ?? []) {
+      if (seenMs !== undefined) this.#lists.set(set, { set, seenMs, token });
     }
     for (const { code, message } of problems) log.warn({ target: target.name, code }, message);
     if ('error' in result) {

@@ -11,15 +11,20 @@ export interface TargetCounts {
   readonly failures: number;
 }
 
+/** How the list of one set stands. */
+export interface ListCounts {
+  readonly set: string;
+  /** When it was last seen at its publisher, in milliseconds since the epoch. */
+  readonly seenMs: number;
+  readonly token: bigint | undefined;
+}
+
 /** What `ranges watch` knows of its lists and targets. */
 export class RangesMetrics {
   readonly #targets: () => readonly TargetCounts[];
-  readonly #lists: () => readonly { readonly set: string; readonly seenMs: number }[];
+  readonly #lists: () => readonly ListCounts[];
 
-  constructor(
-    targets: () => readonly TargetCounts[],
-    lists: () => readonly { readonly set: string; readonly seenMs: number }[],
-  ) {
+  constructor(targets: () => readonly TargetCounts[], lists: () => readonly ListCounts[]) {
     this.#targets = targets;
     this.#lists = lists;
   }
@@ -53,6 +58,16 @@ export class RangesMetrics {
           help: 'When the list of a set was last seen at its publisher.',
         },
         () => this.#lists().map(({ set, seenMs }) => ({ labels: { set }, value: seenMs / 1000 })),
+      ),
+      gauge(
+        {
+          name: 'sekisho_ranges_list_token',
+          help: 'The version of the list of a set as its publisher counts: AWS by seconds since the epoch.',
+        },
+        () =>
+          this.#lists().flatMap(({ set, token }) =>
+            token === undefined ? [] : [{ labels: { set }, value: Number(token) }],
+          ),
       ),
       counter(
         {

@@ -109,6 +109,7 @@ test('a plan reads like a diff, an apply does it, and after it there is nothing 
   · 10.9.0.0/24 passes by 10.9.0.0/16 of somebody else in sg-1, and ours stands beside it
     sg-1: IPv4 5 of 60
     sg-1: IPv6 0 → 1 of 60
+    rules of others let the same ports be reached from 10.9.0.0/16 tcp:0-65535 in sg-1, 192.0.2.0/24 tcp:3306 in sg-1
   ! tokyo-ec2: an address proves nothing here: what is reached has to ask for a login that does (IAM, certificate), over TLS
   2 to add, 1 to remove, 2 stay
 
@@ -253,6 +254,7 @@ test('a watch applies, is ready once that is done, and counts', async (t) => {
   assert.match(metrics, /^sekisho_ranges_entries\{target="rds-tokyo"\} 3$/m);
   assert.match(metrics, /^sekisho_ranges_changes_total\{target="rds-tokyo"\} 3$/m);
   assert.match(metrics, /^sekisho_ranges_failures_total\{target="rds-tokyo"\} 0$/m);
+  assert.match(metrics, /^sekisho_ranges_list_token\{set="tokyo-ec2"\} 1769904000$/m);
   assert.match(metrics, /^sekisho_ranges_list_timestamp_seconds\{set="tokyo-ec2"\} \d/m);
   const finished = finish(child);
   child.kill('SIGTERM');

@@ -38,6 +38,14 @@ export function familyOf({ network }: Entry): Family {
   return network.base.family;
 }
 
+/** Whether some connection is for both. */
+export function overlaps(a: Permission, b: Permission): boolean {
+  if (a.protocol === 'all' || b.protocol === 'all') return true;
+  if (a.protocol !== b.protocol) return false;
+  if (a.ports === undefined || b.ports === undefined) return true;
+  return a.ports.first <= b.ports.last && b.ports.first <= a.ports.last;
+}
+
 /** Whether whatever the one lets pass, the other does too. */
 export function covers(other: Entry, one: Entry): boolean {
   if (!one.network.inside(other.network)) return false;

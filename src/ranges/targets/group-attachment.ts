@@ -1,6 +1,8 @@
 import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { SecurityGroupsConfig } from '../../config/ranges-config.ts';
+import { type Permission, permissionText } from '../../core/permission.ts';
 import { isDenied } from '../aws/aws-failure.ts';
+import { type Container, overlaps } from '../plan/entry.ts';
 import type { Plan } from '../plan/plan.ts';
 import { RangesError } from '../ranges-error.ts';
 import type { Note } from './target.ts';
@@ -98,6 +100,32 @@ export function groupNotes(
   const next = nextGroup(config, vpcs[0], plan);
   if (next !== undefined) notes.push(next);
   return notes;
+}
+
+const SHOWN = 5;
+
+/** From where else the same ports are reached: by rules of others, which stay. */
+export function foreignNotes(
+  config: SecurityGroupsConfig,
+  containers: readonly Container[],
+): Note[] {
+  const foreign = containers.flatMap(({ id, held }) =>
+    held
+      .filter(({ ours, permission }) => {
+        const isOurs = (own: Permission) => permission !== undefined && overlaps(own, permission);
+        return !ours && config.permissions.some(isOurs);
+      })
+      .map((entry) => ({ id, entry })),
+  );
+  if (foreign.length === 0) return [];
+  const isOpen = foreign.some(({ entry }) => entry.network.bits === 0);
+  const widest = [...foreign].sort((a, b) => a.entry.network.bits - b.entry.network.bits);
+  const shown = widest.slice(0, SHOWN).map(({ id, entry: { network, permission } }) => {
+    return `${network.text} ${permission === undefined ? '' : permissionText(permission)} in ${id}`;
+  });
+  const more = foreign.length > SHOWN ? ` and ${foreign.length - SHOWN} more` : '';
+  const text = `rules of others let the same ports be reached from ${shown.join(', ')}${more}`;
+  return [{ level: isOpen ? 'warning' : 'note', text }];
 }
 
 function nextGroup(

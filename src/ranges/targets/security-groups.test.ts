@@ -303,6 +303,25 @@ test('groups that are not on the same interface, or too many for it, are warned 
   assert.match(alone.notes[0]?.text ?? '', /no network interface has any of the groups/);
 });
 
+test('from where else the same ports are reached is told', async (t) => {
+  const { groups, target } = await account(t);
+  groups.addRule('sg-1', '192.0.2.0/24');
+  groups.addRule('sg-1', '198.51.100.0/24', { from: 22, to: 22 });
+  const { notes } = await planRanges(target(), OLD);
+  assert.deepEqual(notes, [
+    {
+      level: 'note',
+      text: 'rules of others let the same ports be reached from 192.0.2.0/24 tcp:3306 in sg-1',
+    },
+  ]);
+  groups.addRule('sg-1', '0.0.0.0/0', { protocol: '-1', from: -1, to: -1 });
+  const open = await planRanges(target(), OLD);
+  assert.deepEqual(
+    open.notes.map(({ level }) => level),
+    ['warning'],
+  );
+});
+
 test('a quota that is lower than the configuration says is told as such', async (t) => {
   const { groups, target } = await account(t);
   groups.quota = 3;

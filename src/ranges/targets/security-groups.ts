@@ -14,7 +14,7 @@ import { type Container, type Entry, entryKey, type HeldEntry } from '../plan/en
 import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
-import { type Attachment, groupNotes, readAttachment } from './group-attachment.ts';
+import { type Attachment, foreignNotes, groupNotes, readAttachment } from './group-attachment.ts';
 import {
   batches,
   byContainer,
@@ -128,7 +128,10 @@ export class SecurityGroups implements Target<SeenGroups> {
   async settle(): Promise<void> {}
 
   notes(seen: SeenGroups, plan: Plan): readonly Note[] {
-    return groupNotes(this.config, seen.attachment, plan, this.#quota ?? RULES_PER_GROUP);
+    return [
+      ...groupNotes(this.config, seen.attachment, plan, this.#quota ?? RULES_PER_GROUP),
+      ...foreignNotes(this.config, seen.containers),
+    ];
   }
 
   close(): void {
