@@ -2,6 +2,7 @@ import type { RangesTargetConfig } from '../config/ranges-config.ts';
 import type { Plan } from '../ranges/plan/plan.ts';
 import { type Failed, isFailed, type Ranges, type Wanted } from '../ranges/ranges.ts';
 import type { RangesError } from '../ranges/ranges-error.ts';
+import type { Announcement } from '../ranges/sns/announcement.ts';
 import type { RangesRecord } from './ranges-record.ts';
 
 export interface Applied {
@@ -26,9 +27,10 @@ export async function applyAll(
   targets: readonly RangesTargetConfig[],
   record: RangesRecord,
   progress: (target: string, done: number, total: number) => void,
+  announced?: Announcement,
 ): Promise<Applied[]> {
   const applied: Applied[] = [];
-  for (const wanted of await ranges.want(targets)) {
+  for (const wanted of await ranges.want(targets, announced)) {
     if (isFailed(wanted)) {
       applied.push({ target: wanted.target, wanted: undefined, result: wanted, problems: [] });
       continue;

@@ -1,15 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import fastify from 'fastify';
-import { addHealthRoutes, type Check } from '../admin/health.ts';
-import { listenOn, type Running } from '../admin/listen.ts';
-import type { Bind } from '../config/config.ts';
+import type { Check } from '../admin/health.ts';
 import type { RangesConfig, RangesTargetConfig } from '../config/ranges-config.ts';
 import { SekishoError } from '../core/errors.ts';
 import type { Logger } from '../log.ts';
 import { type ListCounts, RangesMetrics, type TargetCounts } from '../metrics/ranges.ts';
-import { joinSnapshots, METRICS_CONTENT_TYPE } from '../metrics/snapshot.ts';
 import { workOf } from '../ranges/plan/steps.ts';
 import type { Ranges } from '../ranges/ranges.ts';
+import type { Announcement } from '../ranges/sns/announcement.ts';
 import { type Applied, applyAll } from './ranges-apply-all.ts';
 import type { RangesRecord } from './ranges-record.ts';
 
@@ -23,12 +20,18 @@ export interface WatchParts {
 
 type Counts = { -readonly [Key in keyof TargetCounts]: TargetCounts[Key] };
 
-/** Applies on a schedule. */
+/** An announced list that no cache had yet is asked for again so soon. */
+const LAGGING_MS = 60_000;
+
+/** Applies on a schedule, and when a list is announced to have changed. */
 export class RangesWatch {
   readonly #parts: WatchParts;
   readonly #counts: ReadonlyMap<string, Counts>;
-  readonly #lists = new Map<string, ListCounts>();
+  readonly #lists = new Map<string, ListCounts & { readonly url: string | undefined }>();
   readonly metrics: RangesMetrics;
+  /** The newest one that is not applied yet: however many there were, they lead to one apply. */
+  #announced: Announcement | undefined;
+  #rest = new AbortController();
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
@@ -48,10 +51,30 @@ export class RangesWatch {
   async run(signal: AbortSignal): Promise<void> {
     const { everyMs, jitterMs } = this.#parts.config.watch;
     while (!signal.aborted) {
-      await this.#round(signal);
-      const waitMs = everyMs + Math.random() * jitterMs;
-      await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+      this.#rest = new AbortController();
+      const announced = this.#announced;
+      await this.#round(signal, announced);
+      const isLagging =
+        announced !== undefined && this.#listsAt(announced).some(isBefore(announced));
+      if (announced === this.#announced && !isLagging) this.#announced = undefined;
+      const longestMs = isLagging ? Math.min(LAGGING_MS, everyMs) : everyMs;
+      const until = AbortSignal.any([signal, this.#rest.signal]);
+      await sleep(longestMs + Math.random() * jitterMs, undefined, { signal: until }).catch(
+        () => undefined,
+      );
     }
+  }
+
+  /** A list has changed: it is applied now, unless it is no newer than what was. */
+  announce(announcement: Announcement): void {
+    const { token } = announcement;
+    const lists = this.#listsAt(announcement);
+    const isApplied = lists.length > 0 && !lists.some(isBefore(announcement));
+    const isOld = isApplied || token <= (this.#announced?.token ?? -1n);
+    this.#parts.log.info({ token: String(token), ignored: isOld }, 'a list is announced');
+    if (isOld) return;
+    this.#announced = announcement;
+    this.#rest.abort();
   }
 
   /** Every target has been right, by a list that was seen, no longer ago than the configuration has it. */
@@ -70,11 +93,16 @@ export class RangesWatch {
     ];
   }
 
-  async #round(signal: AbortSignal): Promise<void> {
+  #listsAt({ url }: Announcement): ListCounts[] {
+    return [...this.#lists.values()].filter((list) => list.url === url);
+  }
+
+  async #round(signal: AbortSignal, announced: Announcement | undefined): Promise<void> {
     const { ranges, targets, record, log } = this.#parts;
     try {
       using _lock = ranges.lock();
-      for (const one of await applyAll(ranges, targets, record, () => undefined)) this.#take(one);
+      const applied = await applyAll(ranges, targets, record, () => undefined, announced);
+      for (const one of applied) this.#take(one);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof SekishoError)) throw error;
@@ -86,8 +114,9 @@ export class RangesWatch {
   #take({ target, wanted, result, problems }: Applied): void {
     const { log } = this.#parts;
     const counts = this.#counts.get(target.name) as Counts;
-    for (const { name: set, seenMs, token } of wanted?.sets ?? []) {
-      if (seenMs !== undefined) this.#lists.set(set, { set, seenMs, token });
+    for (const { name: set, seenMs, token, source } of wanted?.sets ?? []) {
+      const url = source?.from.kind === 'url' ? source.from.url : undefined;
+      if (seenMs !== undefined) this.#lists.set(set, { set, seenMs, token, url });
     }
     for (const { code, message } of problems) log.warn({ target: target.name, code }, message);
     if ('error' in result) {
@@ -106,13 +135,6 @@ export class RangesWatch {
   }
 }
 
-/** `/healthz`, `/readyz` and `/metrics`. @throws SekishoError `listen-failed` */
-export function startWatchPages(bind: Bind, watch: RangesWatch): Promise<Running> {
-  const app = fastify({ forceCloseConnections: true });
-  addHealthRoutes(app, () => watch.checks());
-  app.get('/metrics', async (_, reply) => {
-    reply.type(METRICS_CONTENT_TYPE);
-    return joinSnapshots([watch.metrics.snapshot()]);
-  });
-  return listenOn(app, bind, 'ranges.watch.bind');
+function isBefore({ token }: Announcement): (list: ListCounts) => boolean {
+  return (list) => (list.token ?? -1n) < token;
 }

@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { load } from '../config/load.ts';
 import { createLogger } from '../log.ts';
+import { SnsReceiver } from '../ranges/sns/receiver.ts';
 import { chosenTargets, type RangesCommandOptions, withRanges } from './ranges-common.ts';
 import { RangesRecord } from './ranges-record.ts';
-import { RangesWatch, startWatchPages } from './ranges-rounds.ts';
+import { RangesWatch } from './ranges-rounds.ts';
+import { startWatchPages } from './ranges-watch-pages.ts';
 
 export function watchRangesCommand(): Command {
   return new Command('watch')
@@ -18,9 +20,17 @@ export function watchRangesCommand(): Command {
       const targets = chosenTargets(loaded.config, options, command);
       const record = await RangesRecord.open(loaded, log);
       try {
-        await withRanges(options, async (ranges, { config }, signal) => {
-          const watch = new RangesWatch({ ranges, targets, record, log, config: config.ranges });
-          const pages = await startWatchPages(config.ranges.watch.bind, watch);
+        await withRanges(options, async (ranges, { config: { ranges: config } }, signal) => {
+          const watch = new RangesWatch({ ranges, targets, record, log, config });
+          const receiver =
+            config.sns &&
+            new SnsReceiver({
+              topic: config.sns.topic,
+              fetch: (url) => ranges.fetchText(url),
+              now: Date.now,
+              announced: (one) => watch.announce(one),
+            });
+          const pages = await startWatchPages(config.watch, { watch, receiver, log });
           log.info({ bind: `${pages.bind.host}:${pages.bind.port}` }, 'watching ranges');
           await watch.run(signal).finally(() => pages.close());
           log.info({}, 'stopped');

@@ -100,6 +100,10 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       `${target('file: { path: /f, format: plain }').slice(0, -3)}, §u: { set: s, file: { path: /f, format: json } } } }`,
       '"/f" is also written by "t", at sekisho.yaml:3:22; make one target of the two, with a list of sets',
     ],
+    [
+      'ranges: { sns: { topic: §mine } }',
+      '"mine" is not a topic of SNS; write arn:aws:sns:us-east-1:806199016981:AmazonIpSpaceChanged',
+    ],
     ['ranges: { shrink: §20 }', '"20" is not a part; write 0% to 100%: 20%'],
     [
       'ranges: { fetch: { proxy: §"http://u:p@a.example" } }',
@@ -117,7 +121,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['§intercept: {}', refuses('intercept')],
     ['§databases: {}', refuses('databases')],
     ['§ingress: {}', refuses('ingress')],
-    ['ranges: { §sns: {} }', refuses('sns')],
     ['§stores: {}', refuses('stores')],
     ['listeners: { l: { type: §mysql, bind: "127.0.0.1:1" } }', refuses('mysql')],
     [identify('{ §awsIam: { role: r } }'), refuses('awsIam')],

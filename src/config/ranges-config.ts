@@ -34,7 +34,11 @@ export interface RangesConfig {
     /** Beyond it, readiness fails. */
     readonly maxAgeMs: number;
     readonly bind: { readonly host: string; readonly port: number };
+    /** Paths of PEM files. */
+    readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   };
+  /** The one topic whose messages are believed. */
+  readonly sns: { readonly topic: string } | undefined;
   readonly targets: readonly RangesTargetConfig[];
 }
 

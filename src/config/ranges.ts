@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Diagnostic, Fault, positionText, quote } from '../core/diagnostic.ts';
 import { permissionText } from '../core/permission.ts';
@@ -7,7 +7,7 @@ import { type Names, parseWord } from './names.ts';
 import { bind } from './networks.ts';
 import type { RangesConfig, RangesTargetConfig } from './ranges-config.ts';
 import { targetsSchema, toTarget } from './ranges-targets.ts';
-import { line, notYet, parsed, section } from './shape.ts';
+import { line, parsed, section } from './shape.ts';
 import { besides, type FileReader } from './surroundings.ts';
 import { timeout, timer } from './units.ts';
 
@@ -32,6 +32,15 @@ function parseProxy(text: string): string {
   throw new Fault('this is not the URL of a proxy', 'write http://proxy.example:3128');
 }
 
+/** Where AWS says that its addresses changed. */
+const TOPIC = 'arn:aws:sns:us-east-1:806199016981:AmazonIpSpaceChanged';
+
+/** @throws Fault */
+function parseTopic(text: string): string {
+  if (/^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}$/.test(text)) return text;
+  throw new Fault(`${quote(text)} is not a topic of SNS`, `write ${TOPIC}`);
+}
+
 export function rangesSchema(names: Names) {
   return section({
     fetch: section({
@@ -46,9 +55,13 @@ export function rangesSchema(names: Names) {
       jitter: timer.prefault('5m'),
       maxAge: timeout.prefault('1d'),
       bind: bind.prefault('127.0.0.1:9092'),
+      tls: section({
+        certificate: section({ file: line }),
+        key: section({ file: line }),
+      }).optional(),
     }).prefault({}),
+    sns: section({ topic: parsed(parseTopic).prefault(TOPIC) }).optional(),
     targets: targetsSchema(names).default({}),
-    sns: notYet('sns'),
   }).prefault({});
 }
 
@@ -79,7 +92,12 @@ export function toRanges(
       jitterMs: watch.jitter,
       maxAgeMs: watch.maxAge,
       bind: watch.bind,
+      tls: watch.tls && {
+        certificate: resolve(merged.folder(['ranges', 'watch']), watch.tls.certificate.file),
+        key: resolve(merged.folder(['ranges', 'watch']), watch.tls.key.file),
+      },
     },
+    sns: written.sns,
     targets,
   };
 }

@@ -41,7 +41,7 @@ async function follower(t: TestContext) {
       copies: new LastGoodCopies(dir),
       fetch: fetcher.fetch.bind(fetcher),
       shrink,
-      md5,
+      announced: md5 === undefined ? undefined : { url: server.url, md5, token: 1769904001n },
       now: around.now,
       signal: new AbortController().signal,
     };
@@ -163,6 +163,15 @@ test('a body whose md5 is not the announced one is a stale cache: it is fetched 
   const md5 = createHash('md5').update(announced).digest('hex');
   assert.equal(good(await read({ md5 })).token, 1769904001n);
   assert.equal(waits.length, 2);
+});
+
+test('a list that is newer than the announced one is taken, whatever its md5', async (t) => {
+  const { server, read, waits } = await follower(t);
+  server.answer = publish(ec2Ranges(TEN, '1769904002'));
+  assert.equal(good(await read({ md5: '0'.repeat(32) })).token, 1769904002n);
+  server.answer = publish(ec2Ranges(TEN.slice(0, 9), '1769904001'));
+  assert.equal(good(await read({ md5: '0'.repeat(32) })).problem?.code, 'ranges-unavailable');
+  assert.equal(waits.length, 3);
 });
 
 test('a body that is not the one of its Content-MD5 is refused', async (t) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { PublishedSetConfig } from '../config/ranges-config.ts';
 import { quote } from '../core/diagnostic.ts';
 import { readListFile } from './fetch/file.ts';
@@ -7,6 +8,7 @@ import type { LastGood, LastGoodCopies } from './last-good.ts';
 import { readList } from './lists/lists.ts';
 import type { PublishedList } from './published.ts';
 import { RangesError } from './ranges-error.ts';
+import type { Announcement } from './sns/announcement.ts';
 
 /** A list to go by, and what was in the way of a newer one. */
 export interface Followed {
@@ -23,8 +25,8 @@ export interface FollowOptions {
   readonly shrink: number;
   readonly now: () => number;
   readonly signal: AbortSignal;
-  /** As announced, in hexadecimal. */
-  readonly md5?: string | undefined;
+  /** What was said of a list that changed. */
+  readonly announced?: Announcement | undefined;
 }
 
 /**
@@ -87,11 +89,31 @@ async function renew(
 async function obtain(
   source: PublishedSetConfig,
   etag: string | undefined,
-  { fetch, signal, md5 }: FollowOptions,
+  { fetch, signal, announced }: FollowOptions,
 ): Promise<Fetched> {
   const { from } = source;
-  if (from.kind === 'url') return fetch({ url: from.url, etag, md5 }, signal);
+  if (from.kind === 'url') {
+    const isAnnounced = announced?.url === from.url;
+    // The copy that is there is the one before: a cache that calls it unchanged lags behind as well.
+    const wanted = isAnnounced ? { lags: lagsBehind(source, announced) } : { etag };
+    return fetch({ url: from.url, ...wanted }, signal);
+  }
   return { kind: 'text', text: await readListFile(from.path), etag: undefined };
+}
+
+/** What is announced, or newer, is taken; what is older, or of that version with another md5, is fetched again. */
+function lagsBehind({ provider }: PublishedSetConfig, { token, md5 }: Announcement) {
+  return (body: Buffer): string | undefined => {
+    if (createHash('md5').update(body).digest('hex') === md5) return undefined;
+    let found: bigint | undefined;
+    try {
+      found = readList(provider, body.toString()).token;
+    } catch (error) {
+      if (!(error instanceof RangesError)) throw error;
+    }
+    if (found !== undefined && found > token) return undefined;
+    return `its md5 is not the announced one: a cache may still have the list before ${token}`;
+  };
 }
 
 /** @throws RangesError `ranges-refused` */

@@ -10,6 +10,7 @@ import { isDone, type Plan } from './plan/plan.ts';
 import { type RangeSet, readRangeSets } from './range-sets.ts';
 import { RangesError } from './ranges-error.ts';
 import { type ReconcileOptions, reconcile } from './reconcile.ts';
+import type { Announcement } from './sns/announcement.ts';
 import { backoffMs, OWN_SURROUNDINGS, type RangesSurroundings } from './surroundings.ts';
 import type { Looking, Note, Target } from './targets/target.ts';
 import { createTarget } from './targets/targets.ts';
@@ -65,19 +66,27 @@ export class Ranges {
   }
 
   /** @returns by name; an error in place of a set that there is no list for */
-  readSets(names: readonly string[]): Promise<ReadonlyMap<string, RangeSet | RangesError>> {
+  readSets(
+    names: readonly string[],
+    announced?: Announcement,
+  ): Promise<ReadonlyMap<string, RangeSet | RangesError>> {
     return readRangeSets(this.#config, names, {
       copies: new LastGoodCopies(join(this.#dir, 'lists')),
       fetch: (wanted, signal) => this.#fetcher.fetch(wanted, signal),
       shrink: this.#options.acceptShrink ? 1 : this.#config.ranges.shrink,
       now: this.#around.now,
       signal: this.#options.signal,
+      announced,
     });
   }
 
-  /** Which networks targets are to hold. */
-  async want(targets: readonly RangesTargetConfig[]): Promise<(Wanted | Failed)[]> {
-    const sets = await this.readSets([...new Set(targets.flatMap((target) => target.sets))]);
+  /** Which networks targets are to hold. @param announced of a list that changed */
+  async want(
+    targets: readonly RangesTargetConfig[],
+    announced?: Announcement,
+  ): Promise<(Wanted | Failed)[]> {
+    const names = [...new Set(targets.flatMap((target) => target.sets))];
+    const sets = await this.readSets(names, announced);
     return targets.map((target) => {
       const found = target.sets.flatMap((name) => sets.get(name) ?? []);
       const error = found.find((set): set is RangesError => set instanceof RangesError);
@@ -107,6 +116,12 @@ export class Ranges {
       const options = { around: this.#around, signal: this.#options.signal, begin, progress };
       return reconcile(target, wanted.networks, options);
     });
+  }
+
+  /** The text at an address, as lists are fetched. @throws RangesError `ranges-unavailable` */
+  async fetchText(url: string): Promise<string> {
+    const fetched = await this.#fetcher.fetch({ url }, this.#options.signal);
+    return fetched.kind === 'text' ? fetched.text : '';
   }
 
   /** @throws RangesError `ranges-locked` */

@@ -14,7 +14,11 @@ export interface ListServer {
   answer: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-const certificates = createCertificates('127.0.0.1');
+const certificates = createCertificates(
+  '127.0.0.1',
+  'ip-ranges.amazonaws.com',
+  'sns.us-east-1.amazonaws.com',
+);
 
 export async function startListServer(t: TestContext): Promise<ListServer> {
   const { cert, key } = certificates;
@@ -50,12 +54,15 @@ export function publish(text: string, headers: Record<string, string> = {}): Lis
   };
 }
 
-/** A proxy that tells whither it was asked to lead. */
-export async function startTunnelProxy(t: TestContext): Promise<{ url: string; led: string[] }> {
+/** A proxy that tells whither it was asked to lead. @param always where it leads instead */
+export async function startTunnelProxy(
+  t: TestContext,
+  always?: URL,
+): Promise<{ url: string; led: string[] }> {
   const led: string[] = [];
   const proxy = createProxy().on('connect', (request, client) => {
     led.push(request.url ?? '');
-    const [host, port] = (request.url ?? '').split(':');
+    const [host, port] = (always?.host ?? request.url ?? '').split(':');
     const upstream = connect(Number(port), host, () => {
       client.write('HTTP/1.1 200 OK\r\n\r\n');
       upstream.pipe(client).pipe(upstream);

@@ -13,8 +13,8 @@ export interface FetchRequest {
   readonly url: string;
   /** Of the copy that is there. */
   readonly etag?: string | undefined;
-  /** In hexadecimal, where an announcement says it: another body is a cache that lags behind. */
-  readonly md5?: string | undefined;
+  /** Why a body is to be fetched again: a cache may lag behind. Undefined: it is not. */
+  readonly lags?: ((body: Buffer) => string | undefined) | undefined;
 }
 
 /** Several times what the largest of the known lists has. */
@@ -138,13 +138,12 @@ async function readBody(body: Dispatcher.ResponseData['body']): Promise<Buffer> 
   return Buffer.concat(chunks);
 }
 
-function checked(answer: Exclude<Answer, { location: string }>, { md5 }: FetchRequest): Fetched {
+function checked(answer: Exclude<Answer, { location: string }>, { lags }: FetchRequest): Fetched {
   if ('unchanged' in answer) return { kind: 'unchanged' };
   const { text, headers } = answer;
+  const lag = lags?.(text);
+  if (lag !== undefined) throw new Error(lag);
   const digest = createHash('md5').update(text).digest();
-  if (md5 !== undefined && digest.toString('hex') !== md5.toLowerCase()) {
-    throw new Error('its md5 is not the announced one: a cache still has the list before');
-  }
   const told = headers['content-md5'];
   if (told !== undefined && digest.toString('base64') !== told) {
     throw new Error('its md5 is not that of Content-MD5');
