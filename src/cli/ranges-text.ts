@@ -5,7 +5,8 @@ import { permissionText } from '../core/permission.ts';
 import { nameOf } from '../ranges/follow.ts';
 import { meaningOf } from '../ranges/meaning.ts';
 import type { Entry } from '../ranges/plan/entry.ts';
-import type { Plan, Room } from '../ranges/plan/plan.ts';
+import type { Room } from '../ranges/plan/places.ts';
+import type { Plan } from '../ranges/plan/plan.ts';
 import type { RangeSet } from '../ranges/range-sets.ts';
 import { type Failed, isFailed, isPending, type Planned } from '../ranges/ranges.ts';
 
@@ -30,15 +31,8 @@ export function targetText(planned: Planned | Failed, colors: Colors): string {
   const head = `${colors.bold(planned.target.name)}  ${placeText(planned.target)}`;
   if (isFailed(planned)) return `${head}\n${colors.red(`  ! ${printable(planned.error.message)}`)}`;
   const { plan, notes, unsettled, sets } = planned;
-  const rented = sets.filter((set) => meaningOf(set).rented).map(({ name }) => name);
-  const asks =
-    rented.length === 0
-      ? []
-      : [
-          `${rented.join(', ')}: an address proves nothing here: what is reached has to ask for a login that does (IAM, certificate), over TLS`,
-        ];
   const warnings = [
-    ...asks,
+    ...rentedWarning(sets),
     ...notes.filter(({ level }) => level === 'warning').map(({ text }) => text),
   ];
   return [
@@ -62,6 +56,14 @@ export function targetText(planned: Planned | Failed, colors: Colors): string {
     ),
     `  ${countsText(plan)}`,
   ].join('\n');
+}
+
+function rentedWarning(sets: readonly RangeSet[]): string[] {
+  const rented = sets.filter((set) => meaningOf(set).rented).map(({ name }) => name);
+  if (rented.length === 0) return [];
+  return [
+    `${rented.join(', ')}: an address proves nothing here: what is reached has to ask for a login that does (IAM, certificate), over TLS`,
+  ];
 }
 
 function changeLines({ add, move, remove }: Plan, colors: Colors): string[] {

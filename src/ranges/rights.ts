@@ -1,4 +1,10 @@
-import type { AwsPlace, RangesTargetConfig } from '../config/ranges-config.ts';
+import type {
+  AwsPlace,
+  PrefixListsConfig,
+  RangesTargetConfig,
+  SecurityGroupsConfig,
+  WafIpSetsConfig,
+} from '../config/ranges-config.ts';
 
 export interface Statement {
   readonly Sid: string;
@@ -38,51 +44,53 @@ type AwsTarget = Exclude<RangesTargetConfig, { kind: 'nftables' | 'file' }>;
 function statementsOf(target: AwsTarget): Statement[] {
   switch (target.kind) {
     case 'securityGroups':
-      // EC2 knows no resources in what only reads.
-      return [
-        allow('ReadSecurityGroups', [
-          'ec2:DescribeManagedPrefixLists',
-          'ec2:DescribeNetworkInterfaces',
-          'ec2:DescribeSecurityGroupRules',
-          'ec2:DescribeSecurityGroups',
-        ]),
-        ...(target.quota === undefined
-          ? [allow('ReadQuota', ['servicequotas:GetServiceQuota'])]
-          : []),
-        allow(
-          'ChangeSecurityGroups',
-          ['ec2:AuthorizeSecurityGroupIngress', 'ec2:RevokeSecurityGroupIngress'],
-          [
-            ...target.groups.map((group) => ec2Arn(target.aws, `security-group/${group}`)),
-            ec2Arn(target.aws, 'security-group-rule/*'),
-          ],
-        ),
-      ];
-    case 'prefixLists': {
-      const lists = target.lists.map((list) => ec2Arn(target.aws, `prefix-list/${list}`));
-      return [
-        allow('ReadPrefixLists', ['ec2:DescribeManagedPrefixLists']),
-        allow(
-          'ChangePrefixLists',
-          [
-            'ec2:GetManagedPrefixListAssociations',
-            'ec2:GetManagedPrefixListEntries',
-            'ec2:ModifyManagedPrefixList',
-          ],
-          lists,
-        ),
-      ];
-    }
-    case 'wafIpSets': {
-      const scope = target.scope === 'CLOUDFRONT' ? 'global' : 'regional';
-      const { region } = target.aws;
-      const sets = target.ipSets.map(
-        ({ name, id }) =>
-          `arn:${partitionOf(region)}:wafv2:${region}:${accountOf(target.aws)}:${scope}/ipset/${name}/${id}`,
-      );
-      return [allow('ChangeIpSets', ['wafv2:GetIPSet', 'wafv2:UpdateIPSet'], sets)];
-    }
+      return ofSecurityGroups(target);
+    case 'prefixLists':
+      return ofPrefixLists(target);
+    case 'wafIpSets':
+      return ofIpSets(target);
   }
+}
+
+/** EC2 knows no resources in what only reads. */
+function ofSecurityGroups({ groups, quota, aws }: SecurityGroupsConfig): Statement[] {
+  const read = [
+    'ec2:DescribeManagedPrefixLists',
+    'ec2:DescribeNetworkInterfaces',
+    'ec2:DescribeSecurityGroupRules',
+    'ec2:DescribeSecurityGroups',
+  ];
+  const change = ['ec2:AuthorizeSecurityGroupIngress', 'ec2:RevokeSecurityGroupIngress'];
+  const changed = [
+    ...groups.map((group) => ec2Arn(aws, `security-group/${group}`)),
+    ec2Arn(aws, 'security-group-rule/*'),
+  ];
+  return [
+    allow('ReadSecurityGroups', read),
+    ...(quota === undefined ? [allow('ReadQuota', ['servicequotas:GetServiceQuota'])] : []),
+    allow('ChangeSecurityGroups', change, changed),
+  ];
+}
+
+function ofPrefixLists({ lists, aws }: PrefixListsConfig): Statement[] {
+  const change = [
+    'ec2:GetManagedPrefixListAssociations',
+    'ec2:GetManagedPrefixListEntries',
+    'ec2:ModifyManagedPrefixList',
+  ];
+  const changed = lists.map((list) => ec2Arn(aws, `prefix-list/${list}`));
+  return [
+    allow('ReadPrefixLists', ['ec2:DescribeManagedPrefixLists']),
+    allow('ChangePrefixLists', change, changed),
+  ];
+}
+
+function ofIpSets({ ipSets, scope, aws }: WafIpSetsConfig): Statement[] {
+  const { region } = aws;
+  const where = scope === 'CLOUDFRONT' ? 'global' : 'regional';
+  const place = `arn:${partitionOf(region)}:wafv2:${region}:${accountOf(aws)}:${where}`;
+  const sets = ipSets.map(({ name, id }) => `${place}/ipset/${name}/${id}`);
+  return [allow('ChangeIpSets', ['wafv2:GetIPSet', 'wafv2:UpdateIPSet'], sets)];
 }
 
 function allow(

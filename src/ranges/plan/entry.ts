@@ -16,6 +16,12 @@ export interface HeldEntry extends Entry {
   readonly ours: boolean;
 }
 
+/** An entry at its container. */
+export interface Placed<E extends Entry = Entry> {
+  readonly container: string;
+  readonly entry: E;
+}
+
 export type Family = 4 | 6;
 export const FAMILIES: readonly Family[] = [4, 6];
 

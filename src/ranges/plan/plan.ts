@@ -1,20 +1,15 @@
-import { compareText } from '../../core/diagnostic.ts';
 import {
   type Container,
   type Entry,
-  entryKey,
   FAMILIES,
   type Family,
   familyOf,
   type HeldEntry,
+  type Placed,
 } from './entry.ts';
 import { type Covered, foreignCover } from './foreign.ts';
-
-/** An entry at its container. */
-export interface Placed<E extends Entry = Entry> {
-  readonly container: string;
-  readonly entry: E;
-}
+import { Places, type Room } from './places.ts';
+import { surveyEntries } from './survey.ts';
 
 export interface Move {
   readonly entry: HeldEntry;
@@ -34,14 +29,6 @@ export interface Plan {
   readonly room: readonly Room[];
   /** Where it is not empty, nothing of this may be done. */
   readonly shortage: readonly Shortage[];
-}
-
-export interface Room {
-  readonly container: string;
-  readonly family: Family;
-  readonly quota: number;
-  readonly before: number;
-  readonly after: number;
 }
 
 export interface Shortage {
@@ -97,112 +84,6 @@ export function planEntries(
 
 export function isDone({ add, move, remove, shortage }: Plan): boolean {
   return add.length + move.length + remove.length + shortage.length === 0;
-}
-
-interface Survey {
-  readonly keep: Placed<HeldEntry>[];
-  /** Wanted and at a container that is over its quota. */
-  readonly misplaced: Placed<HeldEntry>[];
-  readonly missing: Entry[];
-  /** Not wanted, or there twice. */
-  readonly remove: Placed<HeldEntry>[];
-}
-
-function surveyEntries(wanted: readonly Entry[], containers: readonly Container[]): Survey {
-  const unmet = new Map(wanted.map((entry) => [entryKey(entry), entry]));
-  const found: Survey = { keep: [], misplaced: [], missing: [], remove: [] };
-  const theirs = new Set<string>();
-  const waiting: { key: string; placed: Placed<HeldEntry> }[] = [];
-  for (const { id: container, held, reserved, quota } of containers) {
-    const free = new Map(FAMILIES.map((family) => [family, quota[family] - reserved[family]]));
-    const take = (entry: Entry) => {
-      const family = familyOf(entry);
-      free.set(family, (free.get(family) ?? 0) - 1);
-    };
-    for (const entry of held) {
-      if (entry.ours) continue;
-      take(entry);
-      theirs.add(entryKey(entry));
-    }
-    for (const { key, entry } of oursInOrder(held)) {
-      const placed = { container, entry };
-      if (!unmet.has(key)) found.remove.push(placed);
-      else if ((free.get(familyOf(entry)) ?? 0) <= 0) waiting.push({ key, placed });
-      else {
-        take(entry);
-        unmet.delete(key);
-        found.keep.push(placed);
-      }
-    }
-  }
-  // Those beyond a quota go elsewhere, unless they are there already, be it as somebody else's.
-  for (const { key, placed } of waiting) {
-    if (unmet.delete(key) && !theirs.has(key)) found.misplaced.push(placed);
-    else found.remove.push(placed);
-  }
-  for (const [key, entry] of unmet) if (!theirs.has(key)) found.missing.push(entry);
-  return found;
-}
-
-/** Whatever order they are read in: those that a full container gives away are the same at the next look. */
-function oursInOrder(held: readonly HeldEntry[]): { key: string; entry: HeldEntry }[] {
-  return held
-    .filter(({ ours }) => ours)
-    .map((entry) => ({ key: entryKey(entry), entry }))
-    .sort((a, b) => compareText(a.key, b.key));
-}
-
-/** The room of all containers, as it is taken. */
-class Places {
-  readonly #containers: readonly Container[];
-  /** Entries of each family: now, when everything is done, and the most on the way there. */
-  readonly #counts = new Map<
-    string,
-    Record<Family, { before: number; after: number; peak: number }>
-  >();
-
-  constructor(containers: readonly Container[], { remove, misplaced }: Survey, atomic: boolean) {
-    this.#containers = containers;
-    const leaving = [...remove, ...misplaced];
-    for (const { id, held, reserved } of containers) {
-      const count = (family: Family) => {
-        const before = reserved[family] + held.filter((one) => familyOf(one) === family).length;
-        const gone = leaving.filter(
-          (one) => one.container === id && familyOf(one.entry) === family,
-        );
-        const after = before - gone.length;
-        return { before, after, peak: atomic ? after : before };
-      };
-      this.#counts.set(id, { 4: count(4), 6: count(6) });
-    }
-  }
-
-  /** The container with room that is least full in the end, or the first of several. */
-  take(family: Family, except?: string): string | undefined {
-    let best: { id: string; fill: number } | undefined;
-    for (const { id, quota } of this.#containers) {
-      const count = this.#counts.get(id)?.[family];
-      if (count === undefined || id === except || count.peak >= quota[family]) continue;
-      const fill = count.after / quota[family];
-      if (best === undefined || fill < best.fill) best = { id, fill };
-    }
-    const count = best && this.#counts.get(best.id)?.[family];
-    if (count !== undefined) {
-      count.after++;
-      count.peak++;
-    }
-    return best?.id;
-  }
-
-  room(): Room[] {
-    return this.#containers.flatMap(({ id: container, quota }) =>
-      FAMILIES.filter((family) => quota[family] > 0).map((family) => {
-        const count = this.#counts.get(container)?.[family];
-        const { before = 0, after = 0 } = count ?? {};
-        return { container, family, quota: quota[family], before, after };
-      }),
-    );
-  }
 }
 
 function shortages(

@@ -1,5 +1,5 @@
-import type { HeldEntry } from './entry.ts';
-import type { Placed, Plan } from './plan.ts';
+import type { HeldEntry, Placed } from './entry.ts';
+import type { Plan } from './plan.ts';
 
 /** What is done to a target between two looks at it. */
 export interface Step {

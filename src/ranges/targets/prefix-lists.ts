@@ -1,13 +1,12 @@
-import type { EC2Client, ManagedPrefixList, PrefixListEntry } from '@aws-sdk/client-ec2';
+import type { PrefixListEntry } from '@aws-sdk/client-ec2';
 import type { PrefixListsConfig } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
-import { clientOptions } from '../aws/client-options.ts';
+import { type ListChange, ManagedPrefixLists } from '../aws/managed-prefix-lists.ts';
 import { awsNetwork } from '../aws/network-text.ts';
-import type { Container, Entry, HeldEntry } from '../plan/entry.ts';
-import { type Placed, type Plan, planEntries } from '../plan/plan.ts';
+import type { Container, Entry, HeldEntry, Placed } from '../plan/entry.ts';
+import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
-import { RangesError } from '../ranges-error.ts';
 import {
   batches,
   byContainer,
@@ -18,8 +17,6 @@ import {
   type Target,
   type Work,
 } from './target.ts';
-
-type Ec2 = typeof import('@aws-sdk/client-ec2');
 
 /** One list as it was read. */
 interface SeenList {
@@ -37,8 +34,6 @@ interface SeenLists extends Standing {
 
 /** AWS takes no more in one request. */
 const CHANGES = 100;
-const MAX_LOOKS = 40;
-const IN_PROGRESS = /-in-progress$/;
 const OVERTAKEN: readonly string[] = ['PrefixListVersionMismatch', 'IncorrectState'];
 
 /** Customer-managed prefix lists of a VPC. */
@@ -46,11 +41,12 @@ export class PrefixLists implements Target<SeenLists> {
   readonly config: PrefixListsConfig;
   readonly atomic = false;
   readonly #mark: string;
-  #ec2: { sdk: Ec2; client: EC2Client } | undefined;
+  readonly #client: ManagedPrefixLists;
 
   constructor(config: PrefixListsConfig) {
     this.config = config;
     this.#mark = markOf(config);
+    this.#client = new ManagedPrefixLists(config.aws);
   }
 
   async read(looking: Looking): Promise<SeenLists> {
@@ -109,7 +105,7 @@ export class PrefixLists implements Target<SeenLists> {
   }
 
   close(): void {
-    this.#ec2?.client.destroy();
+    this.#client.close();
   }
 
   /** As it is and larger than it shall be, with nothing in it that would not fit. */
@@ -118,35 +114,12 @@ export class PrefixLists implements Target<SeenLists> {
     return limit !== undefined && maxEntries > limit && entries <= limit;
   }
 
-  async #connect(): Promise<{ sdk: Ec2; client: EC2Client }> {
-    if (this.#ec2 === undefined) {
-      const sdk = await import('@aws-sdk/client-ec2');
-      this.#ec2 = { sdk, client: new sdk.EC2Client(clientOptions(this.config.aws)) };
-    }
-    return this.#ec2;
-  }
-
   async #readList(id: string, looking: Looking) {
     const { signal } = looking;
-    const { sdk, client } = await this.#connect();
-    const list = await this.#settled(id, await this.#describe(id, signal), looking);
+    const list = await this.#client.read(id, looking);
     const { Version: version = 0, MaxEntries: maxEntries = 0, AddressFamily } = list;
-    const entries: PrefixListEntry[] = [];
-    const pages = sdk.paginateGetManagedPrefixListEntries(
-      { client, pageSize: 100 },
-      { PrefixListId: id, TargetVersion: version },
-      { abortSignal: signal },
-    );
-    for await (const { Entries = [] } of pages) entries.push(...Entries);
-    const references: string[] = [];
-    const associations = sdk.paginateGetManagedPrefixListAssociations(
-      { client },
-      { PrefixListId: id },
-      { abortSignal: signal },
-    );
-    for await (const { PrefixListAssociations = [] } of associations) {
-      references.push(...PrefixListAssociations.flatMap(({ ResourceId }) => ResourceId ?? []));
-    }
+    const entries = await this.#client.entries(id, version, signal);
+    const references = await this.#client.references(id, signal);
     const family = AddressFamily === 'IPv6' ? 6 : 4;
     const limit = this.config.maxEntries ?? maxEntries;
     const quota = { 4: family === 4 ? limit : 0, 6: family === 6 ? limit : 0 };
@@ -161,33 +134,6 @@ export class PrefixLists implements Target<SeenLists> {
     const network = awsNetwork(text);
     if (network === undefined || text === undefined) return [];
     return [{ network, permission: undefined, id: text, ours: Description === this.#mark }];
-  }
-
-  async #describe(id: string, signal: AbortSignal): Promise<ManagedPrefixList> {
-    const { sdk, client } = await this.#connect();
-    const asked = new sdk.DescribeManagedPrefixListsCommand({ PrefixListIds: [id] });
-    const { PrefixLists = [] } = await client.send(asked, { abortSignal: signal });
-    const [list] = PrefixLists;
-    if (list === undefined)
-      throw new RangesError('ranges-conflict', `there is no prefix list ${id}`);
-    return list;
-  }
-
-  /** Waits until AWS is done with a change, whoever made it. */
-  async #settled(
-    id: string,
-    first: ManagedPrefixList,
-    looking: Looking,
-  ): Promise<ManagedPrefixList> {
-    let list = first;
-    for (let tries = 0; IN_PROGRESS.test(list.State ?? ''); tries++) {
-      if (tries === MAX_LOOKS) {
-        throw new RangesError('ranges-conflict', `${id} remains ${list.State}`);
-      }
-      await looking.pause(tries);
-      list = await this.#describe(id, looking.signal);
-    }
-    return list;
   }
 
   /** The size is a change of its own, which comes before the entries that need it. */
@@ -216,28 +162,10 @@ export class PrefixLists implements Target<SeenLists> {
     }
   }
 
-  /** Changes a list and waits until AWS is done with it. @returns its version then */
-  async #modify(
-    id: string,
-    change: {
-      MaxEntries?: number;
-      CurrentVersion?: number;
-      AddEntries?: { Cidr: string; Description: string }[];
-      RemoveEntries?: { Cidr: string }[];
-    },
-    work: Work,
-  ): Promise<number> {
+  #modify(id: string, change: ListChange, work: Work): Promise<number> {
     work.signal.throwIfAborted();
-    return asking(`${this.config.name}: ${id}`, work.signal, async () => {
-      const { sdk, client } = await this.#connect();
-      const command = new sdk.ModifyManagedPrefixListCommand({ PrefixListId: id, ...change });
-      const { PrefixList } = await client.send(command, { abortSignal: work.signal });
-      const list = await this.#settled(id, PrefixList ?? {}, work);
-      if (!/-complete$/.test(list.State ?? '')) {
-        const message = `${id} could not be changed: ${list.StateMessage ?? list.State}`;
-        throw new RangesError('ranges-no-room', message);
-      }
-      return list.Version ?? 0;
-    });
+    return asking(`${this.config.name}: ${id}`, work.signal, () =>
+      this.#client.modify(id, change, work),
+    );
   }
 }

@@ -217,6 +217,20 @@ test('a Duplicate fails its batch: the rest is sent once the rules are read agai
   assert.equal(aws.count('AuthorizeSecurityGroupIngress'), 2);
 });
 
+test('two applies at once, from two machines, cut nothing off and both end', async (t) => {
+  const { groups, target } = await account(t, ['sg-1', 'sg-2']);
+  for (const peer of manyNetworks(20)) groups.addRule('sg-1', peer, { description: MARK });
+  const wanted = [...manyNetworks(15), ...manyNetworks(15, 50)];
+  const cutOff: string[] = [];
+  groups.onChange = () => {
+    cutOff.push(...manyNetworks(15).filter((network) => !peers(groups).includes(network)));
+  };
+  await Promise.all([applyRanges(target(), wanted), applyRanges(target(), wanted)]);
+  assert.deepEqual(cutOff, []);
+  await applyRanges(target(), wanted);
+  assert.deepEqual(peers(groups), [...wanted].sort());
+});
+
 test('rules that AWS shows late are waited for, and not revoked around', async (t) => {
   const { groups, target } = await account(t);
   for (const peer of OLD) groups.addRule('sg-1', peer, { description: MARK });

@@ -1,20 +1,16 @@
-import type {
-  DescribeSecurityGroupRulesCommandOutput,
-  EC2Client,
-  IpPermission,
-} from '@aws-sdk/client-ec2';
+import type { EC2Client, IpPermission } from '@aws-sdk/client-ec2';
 import type { SecurityGroupsConfig } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
 import { type Permission, permissionText } from '../../core/permission.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
 import { clientOptions } from '../aws/client-options.ts';
-import { awsNetwork } from '../aws/network-text.ts';
 import { RULES_PER_GROUP, rulesPerGroup } from '../aws/quota.ts';
-import { type Container, type Entry, entryKey, type HeldEntry } from '../plan/entry.ts';
+import type { Entry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
 import { type Attachment, foreignNotes, groupNotes, readAttachment } from './group-attachment.ts';
+import { protocolOf, type Rule, readListSizes, toContainer } from './security-group-rules.ts';
 import {
   batches,
   byContainer,
@@ -27,7 +23,6 @@ import {
 } from './target.ts';
 
 type Ec2 = typeof import('@aws-sdk/client-ec2');
-type Rule = NonNullable<DescribeSecurityGroupRulesCommandOutput['SecurityGroupRules']>[number];
 
 interface SeenGroups extends Standing {
   readonly attachment: Attachment;
@@ -181,85 +176,4 @@ export class SecurityGroups implements Target<SeenGroups> {
     const message = `${this.config.name}: a group is full at fewer rules than its quota of ${this.#quota}; write the account's own quota into quota`;
     return new RangesError('ranges-no-room', message, { cause: error });
   }
-}
-
-/** `-1` has no ports, and ICMP has types in their place, of which -1 means all. */
-function protocolOf({ protocol, ports }: Permission) {
-  if (protocol === 'all') return { IpProtocol: '-1' };
-  const { first, last } = ports ?? { first: -1, last: -1 };
-  return { IpProtocol: protocol, FromPort: first, ToPort: last };
-}
-
-const PROTOCOLS: Readonly<Record<string, Permission['protocol']>> = {
-  '-1': 'all',
-  tcp: 'tcp',
-  '6': 'tcp',
-  udp: 'udp',
-  '17': 'udp',
-  icmp: 'icmp',
-  '1': 'icmp',
-  icmpv6: 'icmpv6',
-  '58': 'icmpv6',
-};
-
-/** Undefined for what a target never writes: it is somebody else's, and takes its place all the same. */
-function permissionOf({ IpProtocol, FromPort, ToPort }: Rule): Permission | undefined {
-  const protocol = PROTOCOLS[IpProtocol ?? ''];
-  if (protocol === undefined) return undefined;
-  if (protocol === 'all') return { protocol, ports: undefined };
-  if (protocol === 'tcp' || protocol === 'udp') {
-    return { protocol, ports: { first: FromPort ?? 0, last: ToPort ?? 65535 } };
-  }
-  return (FromPort ?? -1) === -1 ? { protocol, ports: undefined } : undefined;
-}
-
-function toContainer(
-  id: string,
-  rules: readonly Rule[],
-  mark: string,
-  quota: number,
-  sizes: ReadonlyMap<string, number>,
-): Container {
-  const reserved = { 4: 0, 6: 0 };
-  const held = rules.flatMap((rule): HeldEntry[] => {
-    const network = awsNetwork(rule.CidrIpv4 ?? rule.CidrIpv6);
-    const permission = permissionOf(rule);
-    if (network !== undefined && permission !== undefined) {
-      const ours = rule.Description === mark;
-      return [{ network, permission, ours, id: rule.SecurityGroupRuleId ?? '' }];
-    }
-    const takes = sizes.get(rule.PrefixListId ?? '') ?? 1;
-    if (network?.base.family !== 6) reserved[4] += takes;
-    if (network?.base.family !== 4) reserved[6] += takes;
-    return [];
-  });
-  return { id, held: oncePerKey(held), reserved, quota: { 4: quota, 6: quota } };
-}
-
-/** AWS has no two rules that say the same; entries that differ in spelling alone would confuse a plan. */
-function oncePerKey(held: readonly HeldEntry[]): HeldEntry[] {
-  return [...new Map(held.map((entry) => [entryKey(entry), entry])).values()];
-}
-
-/** A reference to a prefix list takes as many places as that may have entries. */
-async function readListSizes(
-  sdk: Ec2,
-  client: EC2Client,
-  rules: readonly Rule[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, number>> {
-  const lists = new Set(rules.flatMap(({ PrefixListId }) => PrefixListId ?? []));
-  const sizes = new Map<string, number>();
-  if (lists.size === 0) return sizes;
-  const pages = sdk.paginateDescribeManagedPrefixLists(
-    { client },
-    { PrefixListIds: [...lists] },
-    { abortSignal: signal },
-  );
-  for await (const { PrefixLists = [] } of pages) {
-    for (const { PrefixListId, MaxEntries } of PrefixLists) {
-      if (PrefixListId !== undefined) sizes.set(PrefixListId, MaxEntries ?? 1);
-    }
-  }
-  return sizes;
 }
