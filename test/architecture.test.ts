@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   audit: ['core', 'wire', 'config (types)'],
   metrics: ['core', 'config (types)', 'audit (types)'],
   traces: ['core', 'config (types)', 'audit (types)'],
+  ranges: ['core', 'config (types)'],
 };
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */

@@ -5,6 +5,7 @@ import { decide } from './decide.ts';
 import { idle } from './idle.ts';
 import { latency } from './latency.ts';
 import { plainHttp } from './plain-http.ts';
+import { ranges } from './ranges.ts';
 import { reload } from './reload.ts';
 import { rest } from './rest.ts';
 import type { Row } from './row.ts';
@@ -23,4 +24,5 @@ export const ROWS: readonly Row[] = [
   reload,
   rest,
   churn,
+  ranges,
 ];

@@ -79,7 +79,10 @@ const TAIL_QUERY = {
   properties: {
     n: { type: 'integer', minimum: 0, maximum: 10_000, default: 10 },
     follow: { type: 'integer', enum: [0, 1], default: 0 },
-    types: { type: 'array', items: { enum: ['decision', 'outcome', 'suppressed', 'reload'] } },
+    types: {
+      type: 'array',
+      items: { enum: ['decision', 'outcome', 'suppressed', 'reload', 'ranges'] },
+    },
   },
 };
 

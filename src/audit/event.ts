@@ -101,7 +101,24 @@ export interface ReloadEvent {
   readonly ended: number;
 }
 
-export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent | ReloadEvent;
+/** An allow-list elsewhere was brought to hold published ranges: once before it is changed, once when that is over. */
+export interface RangesEvent {
+  readonly type: 'ranges';
+  readonly time: string;
+  readonly gateway: string;
+  readonly target: string;
+  readonly stage: 'plan' | 'applied' | 'failed';
+  /** The versions of the published lists, by set; null where a list has none. */
+  readonly tokens: Readonly<Record<string, string | null>>;
+  /** `CONTAINER NETWORK PERMISSION` of the first of them, and how many there are. */
+  readonly add: readonly string[];
+  readonly move: readonly string[];
+  readonly remove: readonly string[];
+  readonly counts: { readonly add: number; readonly move: number; readonly remove: number };
+  readonly detail?: string;
+}
+
+export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent | ReloadEvent | RangesEvent;
 
 // What an event leaves out is undefined here: an object that has a property only at times costs more than to write all others.
 
@@ -189,7 +206,7 @@ export function outcomeLine(
 }
 
 /** An event that stands for itself, away from the path of an exchange. */
-export function eventLine(event: SuppressedEvent | ReloadEvent): string {
+export function eventLine(event: SuppressedEvent | ReloadEvent | RangesEvent): string {
   return `${printable(JSON.stringify(event))}\n`;
 }
 

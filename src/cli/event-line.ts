@@ -1,5 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
-import type { AuditEvent, DecisionEvent, OutcomeEvent } from '../audit/event.ts';
+import type { AuditEvent, DecisionEvent, OutcomeEvent, RangesEvent } from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
 import { passes } from '../core/decision.ts';
 
@@ -15,6 +15,7 @@ export function eventLine(event: AuditEvent, colors: Colors): string {
     const what = `new policy ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
     return `${time} ${colors.yellow('~')} ${colors.dim(what)}`;
   }
+  if (event.type === 'ranges') return `${time} ${rangesText(event, colors)}`;
   const { principal, action } = event;
   const cells = [
     time,
@@ -33,6 +34,13 @@ export function eventLine(event: AuditEvent, colors: Colors): string {
     `${bytes(bytesDown)} down`.padStart(13),
     `${Math.round(durationMs)} ms`.padStart(9),
   ].join(' ');
+}
+
+function rangesText({ target, stage, counts, detail }: RangesEvent, colors: Colors): string {
+  const what = `${counts.add} added, ${counts.move} moved, ${counts.remove} removed`;
+  if (stage === 'plan') return `${colors.yellow('~')} ranges ${target}: to be ${what}`;
+  if (stage === 'applied') return `${colors.green('✓')} ranges ${target}: ${what}`;
+  return `${colors.red('✗')} ranges ${target}: ${printable(detail ?? 'failed')}`;
 }
 
 function mark(event: OutcomeEvent | DecisionEvent, colors: Colors): string {

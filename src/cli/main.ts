@@ -6,6 +6,7 @@ import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
 import { exitsCommand } from './exits.ts';
 import { explainCommand } from './explain.ts';
+import { rangesCommand } from './ranges.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
 import { statusCommand } from './status.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly (() => Command)[] = [
   diffCommand,
   exitsCommand,
   explainCommand,
+  rangesCommand,
   runCommand,
   schemaCommand,
   statusCommand,

@@ -1,6 +1,7 @@
 import type { Position } from '../core/diagnostic.ts';
 import type { Hostname } from '../core/hostname.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
+import type { PublishedSetConfig, RangesConfig } from './ranges-config.ts';
 
 export type { Position } from '../core/diagnostic.ts';
 
@@ -24,6 +25,7 @@ export interface Config {
   readonly credentials: readonly CredentialConfig[];
   readonly audit: AuditConfig;
   readonly traces: { readonly otlp: OtlpConfig | undefined };
+  readonly ranges: RangesConfig;
 }
 
 /** `host` is an IP address to bind; port 0 lets the system pick one. */
@@ -120,6 +122,8 @@ export interface IdentifyConfig {
 export interface SetConfig {
   /** Host patterns and networks; never a set or `*`. */
   readonly entries: readonly (HostPattern | NetworkPattern)[];
+  /** Where its networks are published; then it has no entries. */
+  readonly published?: PublishedSetConfig;
   readonly at: Position;
 }
 

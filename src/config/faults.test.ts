@@ -22,10 +22,95 @@ const collector = (url: string) => otlp(`url: §"${url}"`);
 const header = (entry: string, url = 'https://c.example') =>
   otlp(`url: "${url}", headers: { ${entry} }`);
 
+const published = (more: string) => `sets: { s: { ranges: { ${more} } } }`;
+const target = (more: string, name = 't') =>
+  `${published('provider: aws')}\nranges: { targets: { ${name}: { set: s, ${more} } } }`;
+const groups = (more: string) => target(`securityGroups: { ${more} }`);
+
 const refuses = (what: string) =>
   `this version does not enforce "${what}" yet and therefore refuses it; remove it`;
 
 const TABLE: Readonly<Record<string, readonly Row[]>> = {
+  'sets that follow published ranges': [
+    ['sets: { s: { ranges: §{} } }', 'this names no list; write a provider, a url or a file'],
+    [
+      'sets: { s: { ranges: §{ provider: azure } } }',
+      'Azure publishes at another address every week; name a url or a file',
+    ],
+    [
+      published('provider: aws, url: §"http://a.example/l"'),
+      '"http://a.example/l" can be changed by anybody on the way; write https://, or fetch it by other means and name the file',
+    ],
+    [
+      'sets: { s: { ranges: §{ provider: github, region: x } } }',
+      'the list of github cannot be filtered by region; remove region',
+    ],
+    [
+      'sets: { s: { ranges: §{ url: "https://a.example/l", file: x } } }',
+      'a list has one place; keep one of url and file',
+    ],
+    [
+      'sets: { s: §{ ranges: { provider: aws }, addresses: [10.0.0.1] } }',
+      'a set that follows ranges lists nothing itself; make two sets of it',
+    ],
+    [
+      `${PRINCIPAL}${published('provider: aws')}\nrules: [{ name: r, allow: [app], to: [§s] }]`,
+      'the set "s" follows published ranges, which rules of this version cannot use; have a target of kind file write them, and name that file in hosts of another set',
+    ],
+    [
+      `${published('provider: aws')}\nnetworks: { owned: [§s] }`,
+      'the set "s" follows published ranges, which rules of this version cannot use; have a target of kind file write them, and name that file in hosts of another set',
+    ],
+  ],
+  'targets of ranges': [
+    [
+      'ranges: { targets: { t: §{ set: §x } } }',
+      'this target is nowhere; write one of securityGroups, prefixLists, wafIpSets, nftables, file',
+      'no set is called "x"; define it under sets',
+    ],
+    [
+      'sets: { h: { hosts: [a.example] } }\nranges: { targets: { t: { set: §h, file: { path: f, format: plain } } } }',
+      'the set "h" has no addresses; name a set that has some',
+    ],
+    [
+      target('file: { path: f, format: plain }', '§"a b"'),
+      '"a b" is not a name; use letters, digits, "-" and "_", and begin with a letter',
+    ],
+    [
+      groups('groups: [§sg_1], protocol: tcp, port: 1, region: §tokyo'),
+      '"sg_1" is not the id of a security group; write sg-0123456789abcdef0',
+      '"tokyo" is not a region; write ap-northeast-1',
+    ],
+    [
+      target('securityGroups: §{ groups: [sg-1], protocol: tcp, region: us-east-1 }'),
+      'these protocols have ports; write port: 3306',
+    ],
+    [
+      target('securityGroups: §{ groups: [sg-1], protocol: all, port: 1, region: us-east-1 }'),
+      'all has no ports; remove port, or make it a target of its own',
+    ],
+    [
+      target('wafIpSets: §{ ipSets: [{ name: a, id: a1 }], scope: CLOUDFRONT, region: eu-west-1 }'),
+      'CloudFront has its IP sets in us-east-1 alone; write region: us-east-1',
+    ],
+    [
+      target('nftables: §{ table: t }'),
+      'this names no set; write ipv4, ipv6 or both: the names of sets in that table',
+    ],
+    [
+      `${target('file: { path: /f, format: plain }').slice(0, -3)}, §u: { set: s, file: { path: /f, format: json } } } }`,
+      '"/f" is also written by "t", at sekisho.yaml:3:22; make one target of the two, with a list of sets',
+    ],
+    [
+      'ranges: { sns: { topic: §mine } }',
+      '"mine" is not a topic of SNS; write arn:aws:sns:us-east-1:806199016981:AmazonIpSpaceChanged',
+    ],
+    ['ranges: { shrink: §20 }', '"20" is not a part; write 0% to 100%: 20%'],
+    [
+      'ranges: { fetch: { proxy: §"http://u:p@a.example" } }',
+      'this is not the URL of a proxy; write http://proxy.example:3128',
+    ],
+  ],
   'keys that nobody knows': [
     ['§gatewey: {}', 'the key "gatewey" is unknown; did you mean "gateway"?'],
     ['gateway: { §nmae: x }', 'the key "nmae" is unknown; did you mean "name"?'],
@@ -37,7 +122,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['§intercept: {}', refuses('intercept')],
     ['§databases: {}', refuses('databases')],
     ['§ingress: {}', refuses('ingress')],
-    ['§ranges: {}', refuses('ranges')],
     ['§stores: {}', refuses('stores')],
     ['listeners: { l: { type: §mysql, bind: "127.0.0.1:1" } }', refuses('mysql')],
     [identify('{ §awsIam: { role: r } }'), refuses('awsIam')],
@@ -51,7 +135,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'principals: { §"fn-{name}": { identify: [{ bearer: { token: { env: T } } }] } }',
       refuses('fn-{name}'),
     ],
-    ['sets: { s: { §ranges: {} } }', refuses('ranges')],
     [rule('§intercept: true'), refuses('intercept')],
     [rule('§users: [a]'), refuses('users')],
     [rule('§databases: [a]'), refuses('databases')],

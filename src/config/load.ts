@@ -18,6 +18,7 @@ import { toListeners } from './listeners.ts';
 import { Merged } from './merge.ts';
 import { checkOwnership } from './ownership.ts';
 import { toPrincipals } from './principals.ts';
+import { toRanges } from './ranges.ts';
 import { toRules } from './rules.ts';
 import { configSchema, SECTIONS, type WrittenConfig } from './schema.ts';
 import { readSets } from './set-files.ts';
@@ -93,5 +94,6 @@ function toConfig(
     credentials: toCredentials(written.credentials, merged, reader),
     audit: toAudit(written.audit, merged),
     traces: toTraces(written.traces, merged),
+    ranges: toRanges(written.ranges, merged, reader),
   };
 }

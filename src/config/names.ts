@@ -22,6 +22,8 @@ export class Names {
   readonly credentials = new Map<string, Definition>();
   /** The addresses of each set. A set is missing here until it is read. */
   readonly networks = new Map<string, readonly Cidr[]>();
+  /** Sets that follow published ranges. */
+  readonly published = new Set<string>();
   /** What something refers to. */
   readonly used = {
     sets: new Set<string>(),
@@ -37,6 +39,7 @@ export class Names {
   useSet(name: string): string {
     this.require(['sets'], name, `a one-label host ends in a dot: ${quote(`${name}.`)}`);
     this.used.sets.add(name);
+    this.refusePublished(name);
     return name;
   }
 
@@ -44,11 +47,32 @@ export class Names {
   networksOf(name: string): readonly Cidr[] {
     this.require(['sets'], name, 'define it under sets, or write an address or a network');
     this.used.sets.add(name);
+    this.refusePublished(name);
+    return this.listedNetworks(name);
+  }
+
+  /** A set whose networks an allow-list elsewhere gets. @throws Fault */
+  useSetOfTarget(name: string): string {
+    this.require(['sets'], name, 'define it under sets');
+    this.used.sets.add(name);
+    if (!this.published.has(name)) this.listedNetworks(name);
+    return name;
+  }
+
+  private listedNetworks(name: string): readonly Cidr[] {
     const networks = this.networks.get(name);
     if (networks?.length === 0) {
       throw new Fault(`the set ${quote(name)} has no addresses`, 'name a set that has some');
     }
     return networks ?? [];
+  }
+
+  private refusePublished(name: string): void {
+    if (!this.published.has(name)) return;
+    throw new Fault(
+      `the set ${quote(name)} follows published ranges, which rules of this version cannot use`,
+      'have a target of kind file write them, and name that file in hosts of another set',
+    );
   }
 
   /** @throws Fault */

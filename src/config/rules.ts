@@ -6,7 +6,7 @@ import { type Names, parseName, RESERVED } from './names.ts';
 import { networkList } from './networks.ts';
 import { parseDestination } from './patterns.ts';
 import { ALWAYS, choice, line, list, notYet, parsed, says, section } from './shape.ts';
-import { parseLastDay, parsePorts } from './units.ts';
+import { parseLastDay, port } from './units.ts';
 
 /** @throws Fault */
 function parseCaller(text: string, names: Names): string {
@@ -38,11 +38,6 @@ function parsePathGlob(text: string): string {
     'begin with "/", as it is sent (percent-encoded), without query',
   );
 }
-
-const port = z
-  .union([z.string(), z.int()])
-  .transform(String)
-  .pipe(parsed(parsePorts, 'A port, or a range in quotes.'));
 
 function ruleSchema(names: Names) {
   const callers = list(parsed((text) => parseCaller(text, names)));

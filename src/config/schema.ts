@@ -10,6 +10,7 @@ import { listenersSchema } from './listeners.ts';
 import { Names } from './names.ts';
 import { networksSchema } from './networks.ts';
 import { principalsSchema } from './principals.ts';
+import { rangesSchema } from './ranges.ts';
 import { rulesSchema } from './rules.ts';
 import { setsSchema } from './sets.ts';
 import { choice, notYet, section } from './shape.ts';
@@ -37,7 +38,7 @@ function sections(names: Names, around: ExitSurroundings) {
     intercept: notYet('intercept'),
     databases: notYet('databases'),
     ingress: notYet('ingress'),
-    ranges: notYet('ranges'),
+    ranges: rangesSchema(names),
     stores: notYet('stores'),
   };
 }

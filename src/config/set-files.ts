@@ -4,6 +4,7 @@ import type { SetConfig } from './config.ts';
 import { explain } from './explain.ts';
 import type { Merged } from './merge.ts';
 import type { Names } from './names.ts';
+import { toPublishedSet } from './published-sets.ts';
 import { parseHostFile, type SetEntry, setsSchema, type WrittenSets } from './sets.ts';
 import { besides, type FileReader } from './surroundings.ts';
 
@@ -25,8 +26,15 @@ export function readSets(
     return sets;
   }
   for (const [name, written] of Object.entries(parsed.data)) {
+    const at = merged.at(['sets', name], 'key');
+    if (written.ranges !== undefined) {
+      const published = toPublishedSet(written.ranges, merged, ['sets', name, 'ranges']);
+      sets.set(name, { entries: [], published, at });
+      names.published.add(name);
+      continue;
+    }
     const entries = readEntries(name, written, merged, reader, faults);
-    sets.set(name, { entries, at: merged.at(['sets', name], 'key') });
+    sets.set(name, { entries, at });
     names.networks.set(
       name,
       entries.flatMap((entry) => (entry.kind === 'network' ? [entry.cidr] : [])),

@@ -3,7 +3,8 @@ import { type Diagnostic, Fault } from '../core/diagnostic.ts';
 import type { HostPattern, NetworkPattern } from './config.ts';
 import { parseNetwork } from './networks.ts';
 import { parseSetEntry } from './patterns.ts';
-import { line, list, named, notYet, parsed, says, section } from './shape.ts';
+import { publishedSetSchema } from './published-sets.ts';
+import { ALWAYS, line, list, named, parsed, says, section } from './shape.ts';
 
 export type SetEntry = HostPattern | NetworkPattern;
 
@@ -17,10 +18,15 @@ const network = parsed((text): NetworkPattern => ({ kind: 'network', cidr: parse
 const set = section({
   hosts: z.union([hostList, hostFile]).optional(),
   addresses: list(network).optional(),
-  ranges: notYet('ranges'),
-}).refine(({ hosts, addresses }) => hosts !== undefined || addresses !== undefined, {
-  error: says('a set without hosts and addresses holds nothing', 'write hosts or addresses'),
-});
+  ranges: publishedSetSchema.optional(),
+}).superRefine(({ hosts, addresses, ranges }, context) => {
+  const listed = hosts !== undefined || addresses !== undefined;
+  if (listed !== (ranges !== undefined)) return;
+  const message = listed
+    ? says('a set that follows ranges lists nothing itself', 'make two sets of it')
+    : says('a set without hosts and addresses holds nothing', 'write hosts or addresses');
+  context.addIssue({ code: 'custom', message });
+}, ALWAYS);
 
 export const setsSchema = named(set).prefault({});
 export type WrittenSets = z.output<typeof setsSchema>;

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { Fault, quote } from '../core/diagnostic.ts';
 import type { PortRange } from './config.ts';
 import { parsed } from './shape.ts';
@@ -65,6 +66,10 @@ export function parseLastDay(text: string): number {
   throw new Fault(`${quote(text)} is not a date`, 'write year-month-day: 2027-03-31');
 }
 
+export const port = z
+  .union([z.string(), z.int()])
+  .transform(String)
+  .pipe(parsed(parsePorts, 'A port, or a range in quotes.'));
 export const timer = parsed(parseTimer, 'A duration: 500ms, 5s, 1m, 12h, 1d.');
 export const timeout = parsed(parseTimeout, 'A duration: 500ms, 5s, 1m, 12h, 1d.');
 export const size = parsed(parseSize, 'A size: 512B, 64KiB, 1MiB.');

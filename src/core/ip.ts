@@ -108,6 +108,17 @@ export class Cidr {
     return new Cidr(ip, ip.family === 4 ? 32 : 128);
   }
 
+  /** The network of that many leading bits that an address lies in. @param bits at most the address's own */
+  static around(ip: Ip, bits: number): Cidr {
+    const bytes = ip.words.map((word, i) => (word & wordMask(bits - 32 * i)) >>> 0).flatMap(octets);
+    return new Cidr(Ip.fromBytes(bytes), bits);
+  }
+
+  /** Always with the number of its bits: `10.0.0.7/32`. */
+  get text(): string {
+    return `${this.base.text}/${this.bits}`;
+  }
+
   /** A network of one address only. */
   get exact(): boolean {
     return this.bits === (this.base.family === 4 ? 32 : 128);

@@ -7,7 +7,7 @@ import { accessDenied, throttled } from '../support/aws/aws-error.ts';
 import { ADMIN, type FakeAws, startFakeAws } from '../support/aws/fake-aws.ts';
 import { ObjectStore } from '../support/aws/s3.ts';
 import { ParameterStore } from '../support/aws/ssm.ts';
-import { STS } from '../support/aws/sts.ts';
+import { Sts } from '../support/aws/sts.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { RawClient, run, statusOf } from '../support/clients.ts';
 import { startScene } from '../support/credential-gateway.ts';
@@ -206,7 +206,7 @@ test('a query service takes a form and a query that are signed here', {
   skip: needs('curl'),
 }, async (t) => {
   const certificates = createCertificates('sts.localhost');
-  const aws = await startFakeAws([STS], { certificates });
+  const aws = await startFakeAws([new Sts().service], { certificates });
   t.after(aws.close);
   const gateway = await startSigning(t, 'sts', aws, certificates.ca);
   const url = `http://sts.localhost:${aws.port}/`;

@@ -43,6 +43,12 @@ export const PROGRAMS = {
     present: () => onPath('calamaris'),
   },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
+  nftables: { serves: 'nft, whose sets follow published ranges', present: () => onPath('nft') },
+  'mariadb-server': {
+    serves: 'a database behind a packet filter',
+    present: () => onPath('mariadbd') && onPath('mariadb-install-db'),
+    service: 'mariadb',
+  },
   systemd: {
     serves: 'what tells systemd of the gateway, and what judges the unit',
     present: () => onPath('systemd-notify') && onPath('systemd-analyze'),

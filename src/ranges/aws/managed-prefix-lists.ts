@@ -1,0 +1,115 @@
+import type { EC2Client, ManagedPrefixList, PrefixListEntry } from '@aws-sdk/client-ec2';
+import type { AwsPlace } from '../../config/ranges-config.ts';
+import { RangesError } from '../ranges-error.ts';
+import { clientOptions } from './client-options.ts';
+
+type Ec2 = typeof import('@aws-sdk/client-ec2');
+
+/** AWS takes the size and the entries in requests of their own. */
+export type ListChange =
+  | { readonly MaxEntries: number }
+  | {
+      readonly CurrentVersion: number;
+      readonly AddEntries?: { Cidr: string; Description: string }[];
+      readonly RemoveEntries?: { Cidr: string }[];
+    };
+
+export interface Patience {
+  readonly signal: AbortSignal;
+  /** Waits a while before a further look, counted from 0. @throws AbortError */
+  pause(tries: number): Promise<void>;
+}
+
+const MAX_LOOKS = 40;
+const IN_PROGRESS = /-in-progress$/;
+
+/** Prefix lists at AWS, each change of which takes a while. */
+export class ManagedPrefixLists {
+  readonly #place: AwsPlace;
+  #ec2: { sdk: Ec2; client: EC2Client } | undefined;
+
+  constructor(place: AwsPlace) {
+    this.#place = place;
+  }
+
+  /** A list that nobody is changing any more. @throws RangesError `ranges-conflict` where there is none */
+  async read(id: string, patience: Patience): Promise<ManagedPrefixList> {
+    return this.#settled(id, await this.#describe(id, patience.signal), patience);
+  }
+
+  async entries(id: string, version: number, signal: AbortSignal): Promise<PrefixListEntry[]> {
+    const { sdk, client } = await this.#connect();
+    const entries: PrefixListEntry[] = [];
+    const pages = sdk.paginateGetManagedPrefixListEntries(
+      { client, pageSize: 100 },
+      { PrefixListId: id, TargetVersion: version },
+      { abortSignal: signal },
+    );
+    for await (const { Entries = [] } of pages) entries.push(...Entries);
+    return entries;
+  }
+
+  /** Resources that refer to a list. */
+  async references(id: string, signal: AbortSignal): Promise<string[]> {
+    const { sdk, client } = await this.#connect();
+    const references: string[] = [];
+    const pages = sdk.paginateGetManagedPrefixListAssociations(
+      { client },
+      { PrefixListId: id },
+      { abortSignal: signal },
+    );
+    for await (const { PrefixListAssociations = [] } of pages) {
+      references.push(...PrefixListAssociations.flatMap(({ ResourceId }) => ResourceId ?? []));
+    }
+    return references;
+  }
+
+  /** Changes a list and waits until AWS is done with it. @returns its version then */
+  async modify(id: string, change: ListChange, patience: Patience): Promise<number> {
+    const { sdk, client } = await this.#connect();
+    const command = new sdk.ModifyManagedPrefixListCommand({ PrefixListId: id, ...change });
+    const { PrefixList } = await client.send(command, { abortSignal: patience.signal });
+    const list = await this.#settled(id, PrefixList ?? {}, patience);
+    if (/-complete$/.test(list.State ?? '')) return list.Version ?? 0;
+    const message = `${id} could not be changed: ${list.StateMessage ?? list.State}`;
+    throw new RangesError('ranges-no-room', message);
+  }
+
+  close(): void {
+    this.#ec2?.client.destroy();
+  }
+
+  async #connect(): Promise<{ sdk: Ec2; client: EC2Client }> {
+    if (this.#ec2 === undefined) {
+      const sdk = await import('@aws-sdk/client-ec2');
+      this.#ec2 = { sdk, client: new sdk.EC2Client(clientOptions(this.#place)) };
+    }
+    return this.#ec2;
+  }
+
+  async #describe(id: string, signal: AbortSignal): Promise<ManagedPrefixList> {
+    const { sdk, client } = await this.#connect();
+    const asked = new sdk.DescribeManagedPrefixListsCommand({ PrefixListIds: [id] });
+    const { PrefixLists = [] } = await client.send(asked, { abortSignal: signal });
+    const [list] = PrefixLists;
+    if (list !== undefined) return list;
+    throw new RangesError('ranges-conflict', `there is no prefix list ${id}`);
+  }
+
+  /** Waits until AWS is done with a change, whoever made it. */
+  async #settled(
+    id: string,
+    first: ManagedPrefixList,
+    { signal, pause }: Patience,
+  ): Promise<ManagedPrefixList> {
+    let list = first;
+    for (let tries = 0; IN_PROGRESS.test(list.State ?? ''); tries++) {
+      if (tries === MAX_LOOKS) {
+        throw new RangesError('ranges-conflict', `${id} remains ${list.State}`);
+      }
+      await pause(tries);
+      list = await this.#describe(id, signal);
+    }
+    return list;
+  }
+}
