@@ -226,3 +226,33 @@ each('what is written together arrives in order, also within one another', async
   assert.equal(received, 'abcd');
   peer.destroy();
 });
+
+each('a take that is in a hurry ends as too slow, however much moves', async (pair) => {
+  const { channel, peer } = await pair();
+  const drip = setInterval(() => peer.write('x'), 5);
+  const slow = channel.take(() => undefined, 50);
+  await assert.rejects(slow, (error: ChannelLost) => error.code === 'too-slow');
+  clearInterval(drip);
+  assert.equal(channel.lost, false);
+});
+
+each('the limit of one take is not that of the next', async (pair) => {
+  const { channel, peer } = await pair();
+  peer.write('a');
+  assert.equal(await channel.take(String, 20), 'a');
+  const next = channel.take(String);
+  setTimeout(() => peer.write('b'), 60);
+  assert.equal(await next, 'b');
+});
+
+each('what is there already is given without waiting', async (pair) => {
+  const { channel, peer } = await pair();
+  peer.write('headbody');
+  assert.equal(await bytes(channel, 4), 'head');
+  let ready = '';
+  channel.takeReady((chunk) => {
+    ready += chunk;
+  });
+  channel.takeReady(() => assert.fail('there was no more'));
+  assert.equal(ready, 'body');
+});

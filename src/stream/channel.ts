@@ -32,6 +32,8 @@ export class Channel {
   #ended = false;
   #lost: ChannelLost | undefined;
   #onLost: (() => void) | undefined;
+  /** Of the take that is waiting. */
+  #deadline: NodeJS.Timeout | undefined;
   #draining: PromiseWithResolvers<void> | undefined;
   #released = false;
   /** Whether something else limits how long nothing may move. */
@@ -66,9 +68,10 @@ export class Channel {
    * Gives every chunk to `step` until it returns something else than undefined, which is then the result; undefined at
    * the peer's FIN. What `step` does not use it hands back with `unread`.
    *
+   * @param withinMs how long that may take, however much moves; undefined: the idle limit alone counts, or `hurry`
    * @throws ChannelLost, or what `step` throws
    */
-  take<T>(step: (chunk: Buffer) => T | undefined): Promise<T | undefined> {
+  take<T>(step: (chunk: Buffer) => T | undefined, withinMs?: number): Promise<T | undefined> {
     return new Promise<T | undefined>((resolve, reject) => {
       if (this.#lost) return reject(this.#lost);
       this.#taker = { step, resolve: resolve as (value: never) => void, reject };
@@ -76,9 +79,22 @@ export class Channel {
       this.#pending = undefined;
       if (chunk !== undefined) this.#offer(chunk);
       if (this.#taker === undefined) return;
-      if (this.#ended) this.#settle((taker) => taker.resolve(undefined as never));
-      else this.socket.resume();
+      if (this.#ended) return this.#settle((taker) => taker.resolve(undefined as never));
+      if (withinMs !== undefined) this.hurry(withinMs);
+      this.socket.resume();
     });
+  }
+
+  /** The take that is waiting must come to its end within this time from now. A limit that it has already stays. */
+  hurry(withinMs: number): void {
+    this.#deadline ??= setTimeout(() => this.abandon('too-slow'), withinMs);
+  }
+
+  /** Gives `step` what is there already, without waiting. @throws what `step` throws */
+  takeReady(step: (chunk: Buffer) => unknown): void {
+    const chunk = this.#pending;
+    this.#pending = undefined;
+    if (chunk !== undefined) step(chunk);
   }
 
   /** Puts bytes back in front of all that is still to come. */
@@ -219,6 +235,10 @@ export class Channel {
   #settle(how: (taker: Taker) => void): void {
     const taker = this.#taker;
     this.#taker = undefined;
+    if (this.#deadline !== undefined) {
+      clearTimeout(this.#deadline);
+      this.#deadline = undefined;
+    }
     if (taker !== undefined) how(taker);
   }
 

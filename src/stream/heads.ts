@@ -9,23 +9,20 @@ import type { Channel } from './channel.ts';
  *
  * @throws FramingError, ChannelLost (`too-slow`)
  */
-export async function takeHead<H>(
+export function takeHead<H>(
   channel: Channel,
   reader: HeadReader<H>,
   timeoutMs: number,
   due = false,
 ): Promise<H | undefined> {
-  const startTimer = () => setTimeout(() => channel.abandon('too-slow'), timeoutMs);
-  let timer = due ? startTimer() : undefined;
   reader.reset();
-  try {
-    return await channel.take((chunk) => {
+  return channel.take(
+    (chunk) => {
       const head = reader.push(chunk);
-      if (head !== undefined) channel.unread(reader.rest);
-      else timer ??= startTimer();
+      if (head === undefined) channel.hurry(timeoutMs);
+      else channel.unread(reader.rest);
       return head;
-    });
-  } finally {
-    clearTimeout(timer);
-  }
+    },
+    due ? timeoutMs : undefined,
+  );
 }

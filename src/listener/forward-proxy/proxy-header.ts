@@ -19,15 +19,10 @@ export async function takeProxyHeader(
   timeoutMs: number,
 ): Promise<ClientAddress | undefined> {
   const reader = new ProxyHeaderReader();
-  const timer = setTimeout(() => channel.abandon('too-slow'), timeoutMs);
-  try {
-    const header = await channel.take((chunk) => {
-      const complete = reader.push(chunk);
-      if (complete !== undefined) channel.unread(reader.rest);
-      return complete;
-    });
-    return header && (header.source ?? peer);
-  } finally {
-    clearTimeout(timer);
-  }
+  const header = await channel.take((chunk) => {
+    const complete = reader.push(chunk);
+    if (complete !== undefined) channel.unread(reader.rest);
+    return complete;
+  }, timeoutMs);
+  return header && (header.source ?? peer);
 }

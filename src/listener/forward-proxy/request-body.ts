@@ -82,15 +82,14 @@ export class RequestBody {
     const count = (bytes: number) => {
       this.bytes += bytes;
     };
-    this.#sending = pumpBody(this.#client, this.#reader, upstream, chunked, count, change).catch(
-      (error: unknown) => {
-        if (error instanceof Refusal) return onFault(error);
-        if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
-        // A client that leaves within its body sends a FIN more often than a reset.
-        if (error.code === 'cut') onFault(new ChannelLost('reset'));
-        else if (error.code !== 'abandoned') onFault(error);
-      },
-    );
+    const pump = async () => pumpBody(this.#client, this.#reader, upstream, chunked, count, change);
+    this.#sending = pump().catch((error: unknown) => {
+      if (error instanceof Refusal) return onFault(error);
+      if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
+      // A client that leaves within its body sends a FIN more often than a reset.
+      if (error.code === 'cut') onFault(new ChannelLost('reset'));
+      else if (error.code !== 'abandoned') onFault(error);
+    });
   }
 
   /** Some clients wait for ever, and some servers never say it. */

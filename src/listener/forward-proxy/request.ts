@@ -93,17 +93,21 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    this.#injection = await Injection.begin(grant, {
+    if (grant.credential !== undefined) this.#injection = await this.#inject(grant);
+    // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
+    this.#upstream = asksForWebSocket(this.head)
+      ? await grant.dial(this.trail)
+      : await grant.borrow(this.trail);
+  }
+
+  #inject(grant: Grant<Channel>): Promise<Injection | undefined> {
+    return Injection.begin(grant, {
       head: this.head,
       target: this.#target,
       body: this.#body,
       channel: this.channel,
       idleMs: this.proxy.config.timeouts.idleMs,
     });
-    // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
-    this.#upstream = asksForWebSocket(this.head)
-      ? await grant.dial(this.trail)
-      : await grant.borrow(this.trail);
   }
 
   async relay(): Promise<Outcome> {
@@ -212,13 +216,15 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.status = response.status;
     this.#endsByClose = onward.kind === 'close';
     this.#body.answered();
-    // Of most responses all is there already.
-    await this.channel.together(() => {
+    const passing = this.channel.together(() => {
       this.#writeHead(response, onward, this.#connectionField(), decoder !== undefined);
       return this.#passBody(upstream, framing, onward, decoder);
     });
-    if (!this.#body.done) this.keepAlive = false;
-    await this.#body.stop();
+    if (passing !== undefined) await passing;
+    if (!this.#body.done) {
+      this.keepAlive = false;
+      await this.#body.stop();
+    }
     this.#settleUpstream(upstream, response, framing);
     return this.#outcome(null);
   }
@@ -243,7 +249,7 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     framing: Framing,
     onward: Framing,
     decoder: Transform | undefined,
-  ): Promise<void> {
+  ): Promise<void> | undefined {
     const { stream } = upstream;
     const chunked = onward.kind === 'chunked';
     const body = new BodyReader(framing);

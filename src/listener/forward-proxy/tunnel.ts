@@ -130,14 +130,9 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     );
   }
 
-  async #takeHello(reader: ClientHelloReader): Promise<ClientHello | undefined> {
+  #takeHello(reader: ClientHelloReader): Promise<ClientHello | undefined> {
     const { headMs } = this.proxy.config.timeouts;
-    const timer = setTimeout(() => this.channel.abandon('too-slow'), headMs);
-    try {
-      return await this.channel.take((chunk) => reader.push(chunk));
-    } finally {
-      clearTimeout(timer);
-    }
+    return this.channel.take((chunk) => reader.push(chunk), headMs);
   }
 
   async #deny(
