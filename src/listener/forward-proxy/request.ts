@@ -93,17 +93,21 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    this.#injection = await Injection.begin(grant, {
+    if (grant.credential !== undefined) this.#injection = await this.#inject(grant);
+    // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
+    this.#upstream = asksForWebSocket(this.head)
+      ? await grant.dial(this.trail)
+      : await grant.borrow(this.trail);
+  }
+
+  #inject(grant: Grant<Channel>): Promise<Injection | undefined> {
+    return Injection.begin(grant, {
       head: this.head,
       target: this.#target,
       body: this.#body,
       channel: this.channel,
       idleMs: this.proxy.config.timeouts.idleMs,
     });
-    // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
-    this.#upstream = asksForWebSocket(this.head)
-      ? await grant.dial(this.trail)
-      : await grant.borrow(this.trail);
   }
 
   async relay(): Promise<Outcome> {
