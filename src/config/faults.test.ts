@@ -180,6 +180,10 @@ rules:
       'this is not a path; begin with "/": ["/bot", { env: TOKEN }, "{path}"]',
     ],
     [
+      kind('path: §["/a?b", { env: T }]'),
+      'a path holds no blanks, "?" or "#"; write it as it is sent, percent-encoded',
+    ],
+    [
       kind('header: { A: { ssm: §"a b" }, B: { vault: { path: §orders, key: k } } }'),
       '"a b" is not the name of a parameter; write /path/to/parameter',
       '"orders" is not the path of a secret; write mount/path: secret/orders',

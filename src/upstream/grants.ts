@@ -149,9 +149,10 @@ export class UpstreamGrant implements Grant<Channel> {
 
   /** Some servers take a connection for its first user's: no principal is given another's. */
   get #poolKey(): string {
+    if (this.#key !== undefined) return this.#key;
     const { destination } = this.#permission;
     const to = `${destination.scheme} ${destinationText(destination)} ${this.credential?.name ?? ''}`;
-    this.#key ??= `${to} ${this.#way.id} ${this.principal?.name ?? ''}`;
+    this.#key = `${to} ${this.#way.id} ${this.principal?.name ?? ''}`;
     return this.#key;
   }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { Agent } from 'node:http';
+import { once } from 'node:events';
+import { Agent, createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
@@ -10,7 +12,7 @@ import { ParameterStore } from '../support/aws/ssm.ts';
 import { Sts } from '../support/aws/sts.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { RawClient, run, statusOf } from '../support/clients.ts';
-import { startScene } from '../support/credential-gateway.ts';
+import { startScene, TOKEN } from '../support/credential-gateway.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { needs } from '../support/programs.ts';
 
@@ -140,6 +142,36 @@ test('a 401 for a secret that was replaced makes the gateway read it anew, and a
     (event) => event.credential?.version === '2',
   );
   assert.deepEqual([outcome.status, credential?.name], [200, 'c']);
+});
+
+test('through a parent proxy the credential is inside TLS, which the parent only passes on', async (t) => {
+  const asked: string[] = [];
+  let seen = '';
+  const parent = createServer().on('connect', ({ url = '' }, client: Socket) => {
+    asked.push(url);
+    const [host = '', port = ''] = url.split(':');
+    const upstream = connect(Number(port), host, () => client.write('HTTP/1.1 200 OK\r\n\r\n'));
+    client.on('data', (chunk) => {
+      seen += chunk.toString('latin1');
+      upstream.write(chunk);
+    });
+    upstream.pipe(client);
+    upstream.on('error', () => client.destroy());
+    client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
+  });
+  parent.listen(0, '127.0.0.1');
+  await once(parent, 'listening');
+  t.after(() => parent.close());
+  const { port } = parent.address() as AddressInfo;
+  const { ask, upstream, gateway } = await startScene(t, {
+    rule: ', via: corp',
+    more: `exits: { corp: { parentProxy: { url: "http://127.0.0.1:${port}" } } }`,
+  });
+  assert.equal(statusOf(await ask('GET /')), 200);
+  assert.deepEqual(asked, [`127.0.0.1:${upstream.port}`]);
+  assert.match(upstream.requests[0] ?? '', new RegExp(`^Authorization: token ${TOKEN}\r$`, 'm'));
+  assert.ok(seen.length > 0 && !seen.includes(TOKEN));
+  assert.equal((await gateway.outcome()).exit, 'corp');
 });
 
 /** AWS over TLS at `SERVICE.localhost`, and a gateway that signs what goes there. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { RawClient, statusOf } from '../support/clients.ts';
@@ -285,11 +287,8 @@ test('a query or path that takes a secret stands in no record', async (t) => {
   assert.doesNotMatch(await gateway.recorded(), /ghp_/);
 });
 
-test('a connection that carried a credential serves no other principal', async (t) => {
-  const { gateway, upstream, authority } = await startScene(t, {
-    more: '',
-    rule: '',
-  });
+test('a client connection carries many requests with a credential', async (t) => {
+  const { gateway, upstream, authority } = await startScene(t);
   const client = new RawClient(gateway.port);
   const request = `GET http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\n\r\n`;
   client.send(request);
@@ -298,4 +297,67 @@ test('a connection that carried a credential serves no other principal', async (
   await client.times('ok', 2);
   client.close();
   assert.equal(upstream.requests.length, 2);
+});
+
+const SIGNED = `{ for: api.localhost, TLS, sigv4: { service: execute-api, region: r, maxBody: 64B,
+    identity: { accessKeyId: { env: TOKEN }, secretAccessKey: { env: TOKEN } } } }`;
+
+test('a body that is signed is read first, and one that is too long, malformed or cut is sent nowhere', async (t) => {
+  const { ask, upstream, gateway, authority } = await startScene(t, { credential: SIGNED });
+  assert.equal(statusOf(await ask('POST /', [], 'x'.repeat(64))), 200);
+  assert.match(upstream.requests[0] ?? '', /\r\n\r\nx{64}$/);
+  assert.equal(statusOf(await ask('POST /', [], 'x'.repeat(65))), 400);
+  const head = `POST http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\n`;
+  const chunked = `${head}Transfer-Encoding: chunked\r\n\r\n`;
+  const send = (bytes: string) => new RawClient(gateway.port).send(bytes);
+  assert.equal(statusOf(await send(`${chunked}41\r\n${'x'.repeat(65)}\r\n0\r\n\r\n`).all()), 400);
+  assert.equal(statusOf(await send(`${chunked}zz\r\n`).all()), 400);
+  const leaving = send(`${chunked}40\r\nx`);
+  leaving.socket.end();
+  await gateway.outcome((event) => event.outcome.error === 'client-reset');
+  leaving.close();
+  assert.equal(upstream.requests.length, 1);
+  // A body in chunks is told its length.
+  const answer = await send(`${chunked}2\r\nab\r\n0\r\n\r\n`).until(/ok$/);
+  assert.equal(statusOf(answer), 200);
+  assert.match(upstream.requests[1] ?? '', /^Content-Length: 2\r\n[\s\S]*\r\n\r\nab$/m);
+});
+
+test('a client that waits to be told to send its body is told so by the gateway that signs it', async (t) => {
+  const { gateway, authority } = await startScene(t, { credential: SIGNED });
+  const client = new RawClient(gateway.port).send(
+    `POST http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n`,
+  );
+  await client.until(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
+  client.send('ab');
+  await client.until(/HTTP\/1\.1 200 OK[\s\S]*ok$/);
+  client.close();
+});
+
+test('a client that stalls within a body that is signed holds its connection no longer than the idle limit', async (t) => {
+  const { gateway, authority, upstream } = await startScene(t, {
+    credential: SIGNED,
+    listener: ', timeouts: { idle: 200ms }',
+  });
+  const client = new RawClient(gateway.port).send(
+    `POST http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\nContent-Length: 2\r\n\r\na`,
+  );
+  await gateway.outcome((event) => event.outcome.error === 'client-reset');
+  client.close();
+  assert.deepEqual(upstream.requests, []);
+});
+
+test('what a secret file holds after a reload is what goes out', async (t) => {
+  const { ask, gateway, upstream } = await startScene(t, {
+    credential: '{ for: api.localhost, TLS, header: { X-Key: { file: secret.txt } } }',
+    files: { 'secret.txt': 'the-first-secret' },
+  });
+  await ask('GET /');
+  await writeFile(join(gateway.dir, 'secret.txt'), 'the-second-secret');
+  await gateway.gateway.reload();
+  await ask('GET /');
+  assert.deepEqual(
+    upstream.requests.map((request) => /^X-Key: (.*)\r$/m.exec(request)?.[1]),
+    ['the-first-secret', 'the-second-secret'],
+  );
 });

@@ -64,6 +64,10 @@ export interface CredentialSetting {
   readonly credential?: string;
   /** More of the rule. */
   readonly rule?: string;
+  /** More of the listener. */
+  readonly listener?: string;
+  /** Beside the configuration. */
+  readonly files?: Record<string, string>;
   /** More of the configuration. */
   readonly more?: string;
   readonly env?: Record<string, string>;
@@ -99,7 +103,7 @@ export async function startScene(
   const credential = (setting.credential ?? HEADER).replace('TLS', 'tls: { ca: { file: ca.pem } }');
   const gateway = await startTestGateway(
     `
-listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" ${setting.listener ?? ''} } }
 principals: { fn: { identify: [{ header: { name: X-Workload, value: { env: WORKLOAD } } }] } }
 rules:
   - { name: api, allow: [fn], to: [api.localhost], ports: [${upstream.port}], addresses: [127.0.0.1], with: c ${setting.rule ?? ''} }
@@ -108,7 +112,7 @@ ${setting.more ?? ''}
 `,
     {
       env: { TOKEN, WORKLOAD: 'sesame', ...setting.env },
-      files: { 'ca.pem': certificates.ca.toString() },
+      files: { 'ca.pem': certificates.ca.toString(), ...setting.files },
     },
   );
   t.after(() => gateway.stop());

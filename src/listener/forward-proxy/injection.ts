@@ -16,9 +16,6 @@ import type { Target } from './target.ts';
 // By which servers take another method, path or client than the ones that were decided on.
 const OVERRIDES: ReadonlySet<string> = new Set([
   'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
   'x-http-method',
   'x-http-method-override',
   'x-method-override',
@@ -124,7 +121,8 @@ export class Injection {
 }
 
 function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
-  return OVERRIDES.has(lowerName) || (strict && PARTS.has(lowerName));
+  const overrides = OVERRIDES.has(lowerName) || lowerName.startsWith('x-forwarded-');
+  return overrides || (strict && PARTS.has(lowerName));
 }
 
 /** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
@@ -172,7 +170,8 @@ async function viewOf(
 }
 
 function asRefusal(error: unknown): unknown {
-  if (error instanceof ChannelLost) {
+  // A client that leaves within its body sends a FIN more often than a reset.
+  if (error instanceof ChannelLost || (error instanceof FramingError && error.code === 'cut')) {
     return new UpstreamError('client-reset', 'the client left within its body');
   }
   return error instanceof FramingError ? new Refusal('request-invalid', error.message) : error;
