@@ -131,11 +131,11 @@ export function encodeFacts(
 ): string {
   const peer = facts.peer === undefined ? '' : `"peer":${quote(facts.peer)},`;
   const path = facts.path === undefined ? '' : `"path":${quote(facts.path)},`;
-  return (
+  return inOnePiece(
     `"gateway":${quote(facts.gateway)},"listener":${quote(facts.listener)},` +
-    `"client":${quote(facts.client)},${peer}` +
-    `"principal":${quoteOrNull(facts.principal)},"identifiedBy":${quoteOrNull(facts.identifiedBy)},` +
-    `"action":${quote(facts.action)},${path}"destination":${quoteOrNull(facts.destination)}`
+      `"client":${quote(facts.client)},${peer}` +
+      `"principal":${quoteOrNull(facts.principal)},"identifiedBy":${quoteOrNull(facts.identifiedBy)},` +
+      `"action":${quote(facts.action)},${path}"destination":${quoteOrNull(facts.destination)}`,
   );
 }
 
@@ -148,15 +148,24 @@ export function encodeStanding(
   },
 ): string {
   const { client, way, destination, external } = standing.class;
-  return (
+  return inOnePiece(
     `"address":${quoteOrNull(standing.address)},` +
-    `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
-    `"destination":${quoteOrNull(destination)},"external":${external}},` +
-    `"decision":${encodeDecision(standing.decision)},` +
-    `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}` +
-    parentField(standing.parent) +
-    credentialField(standing.credential)
+      `"class":{"client":"${client}","way":${quoteOrNull(way)},` +
+      `"destination":${quoteOrNull(destination)},"external":${external}},` +
+      `"decision":${encodeDecision(standing.decision)},` +
+      `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}` +
+      parentField(standing.parent) +
+      credentialField(standing.credential),
   );
+}
+
+/**
+ * A text that lasts as long as its exchange, for days in the case of a tunnel. V8 joins texts by a tree of their pieces, four
+ * times as large, until somebody looks at a character.
+ */
+function inOnePiece(text: string): string {
+  text.charCodeAt(0);
+  return text;
 }
 
 function parentField(parent: Standing['parent'] | undefined): string {
