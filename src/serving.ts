@@ -84,7 +84,9 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
   );
 }
 
+/** In a tunnel to port 80 each request is decided on again, and takes on its own. */
 function credentialOf({ decision, question, inForce, record }: Permit, parts: Parts) {
+  if (question.destination.scheme === 'tunnel') return undefined;
   const config = inForce.credentials.get(decision.settings?.credential ?? '');
   return (
     config &&

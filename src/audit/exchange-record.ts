@@ -182,11 +182,17 @@ export class ExchangeRecord {
     return this.#facts;
   }
 
+  /** Nothing is put on a tunnel: the requests in it have records of their own. */
+  get #wanted(): string | undefined {
+    if (this.#conversation.request === undefined) return undefined;
+    return this.#decision?.settings?.credential;
+  }
+
   #encoded(): string {
     const client = this.#conversation.client.ip;
     const destination = this.#address ?? null;
     const parent = this.#decision?.settings?.parent;
-    const lent = this.#lent?.name ?? this.#decision?.settings?.credential;
+    const lent = this.#lent?.name ?? this.#wanted;
     // Without a parent proxy the next hop is the destination itself.
     const way = this.#parent ?? (parent === undefined ? destination : null);
     this.#standing ??= encodeStanding({

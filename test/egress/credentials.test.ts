@@ -12,9 +12,10 @@ import { ParameterStore } from '../support/aws/ssm.ts';
 import { Sts } from '../support/aws/sts.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { RawClient, run, statusOf } from '../support/clients.ts';
-import { startScene, TOKEN } from '../support/credential-gateway.ts';
+import { OK, startScene, startSecureUpstream, TOKEN } from '../support/credential-gateway.ts';
 import { startTestGateway, type TestGateway } from '../support/gateway.ts';
 import { needs } from '../support/programs.ts';
+import { needsPort80, onPort80 } from '../support/upstreams.ts';
 
 const SSM_HEADER =
   '{ for: api.localhost, header: { Authorization: ["token ", { ssm: /github }] }, TLS }';
@@ -142,6 +143,48 @@ test('a 401 for a secret that was replaced makes the gateway read it anew, and a
     (event) => event.credential?.version === '2',
   );
   assert.deepEqual([outcome.status, credential?.name], [200, 'c']);
+});
+
+test('what Parameter Store has for a host is put on its requests, however the client asks for port 80', {
+  skip: needsPort80(),
+}, async (t) => {
+  const { parameters, aws } = await startParameters(t);
+  const { host } = onPort80();
+  parameters.put(`/production/${host}/headers/X-Key`, 'a key of the host');
+  parameters.put(`/production/${host}/queries/key`, 'another one');
+  const certificates = createCertificates(host);
+  const upstream = await startSecureUpstream(certificates, (_request, socket) => socket.write(OK), {
+    host,
+    port: 443,
+  });
+  t.after(upstream.close);
+  const gateway = await startTestGateway(
+    `
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+principals: { fn: { identify: [{ clientAddress: [127.0.0.1] }] } }
+rules: [{ name: stored, allow: [fn], to: [${host}], addresses: [${host}], with: stored }]
+credentials: { stored: { convention: parameter-store, prefix: /production, tls: { ca: { file: ca.pem } } } }
+`,
+    { env: aws.env(), files: { 'ca.pem': certificates.ca.toString() } },
+  );
+  t.after(() => gateway.stop());
+  const get = (target: string) =>
+    `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+  for (const bytes of [get(`http://${host}/a?b=1`), get('/a?b=1')]) {
+    assert.match(await new RawClient(gateway.port).send(bytes).all(), /ok$/);
+  }
+  const tunnel = new RawClient(gateway.port).send(
+    `CONNECT ${host}:80 HTTP/1.1\r\nHost: ${host}:80\r\n\r\n`,
+  );
+  await tunnel.until(/^HTTP\/1\.1 200 /);
+  assert.match(await tunnel.send(get('/a?b=1')).all(), /ok$/);
+  for (const request of upstream.requests) {
+    assert.match(request, /^GET \/a\?b=1&key=another\+one HTTP/);
+    assert.match(request, new RegExp(`^Host: ${host}\r$`, 'm'));
+    assert.match(request, /^X-Key: a key of the host\r$/m);
+  }
+  assert.equal(upstream.requests.length, 3);
+  assert.equal(aws.count('GetParametersByPath'), 1);
 });
 
 test('through a parent proxy the credential is inside TLS, which the parent only passes on', async (t) => {

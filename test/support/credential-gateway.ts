@@ -5,6 +5,7 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { type Certificates, createCertificates } from './certificates.ts';
 import { RawClient } from './clients.ts';
 import { startTestGateway, type TestGateway } from './gateway.ts';
+import type { Place } from './upstreams.ts';
 
 export const TOKEN = 'ghp_0AbCdEfGhIjKlMnOpQrStUvWxYz0123456';
 
@@ -22,6 +23,7 @@ const REQUEST = /^[\s\S]*?\r\n\r\n/;
 export async function startSecureUpstream(
   certificates: Certificates,
   answer: (request: string, socket: TLSSocket) => void,
+  place: Place = { host: '127.0.0.1', port: 0 },
 ): Promise<SecureUpstream> {
   const requests: string[] = [];
   const { cert, key } = certificates;
@@ -47,7 +49,7 @@ export async function startSecureUpstream(
       return request;
     };
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(place);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
