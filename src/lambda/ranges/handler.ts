@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { applyAll } from '../cli/ranges-apply-all.ts';
-import { RangesRecord } from '../cli/ranges-record.ts';
-import { load } from '../config/load.ts';
-import type { RangesConfig } from '../config/ranges-config.ts';
-import { createLogger, type Logger } from '../log.ts';
-import { Ranges } from '../ranges/ranges.ts';
-import { RangesError } from '../ranges/ranges-error.ts';
-import type { Announcement } from '../ranges/sns/announcement.ts';
-import { SnsReceiver } from '../ranges/sns/receiver.ts';
+import { applyAll } from '../../cli/ranges-apply-all.ts';
+import { RangesRecord } from '../../cli/ranges-record.ts';
+import { load } from '../../config/load.ts';
+import type { RangesConfig } from '../../config/ranges-config.ts';
+import { createLogger, type Logger } from '../../log.ts';
+import { Ranges } from '../../ranges/ranges.ts';
+import { RangesError } from '../../ranges/ranges-error.ts';
+import type { Announcement } from '../../ranges/sns/announcement.ts';
+import { SnsReceiver } from '../../ranges/sns/receiver.ts';
 
 /** What SNS calls a function with. Its messages are those of the endpoint, but for the name of one field. */
 const snsEvent = z.object({

@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { ec2Ranges } from '../../test/support/ip-ranges.ts';
-import { publish, startListServer, startTunnelProxy } from '../../test/support/list-server.ts';
-import { manyNetworks } from '../../test/support/ranges.ts';
-import { FakeSns } from '../../test/support/sns.ts';
-import { handler } from './ranges.ts';
+import { ec2Ranges } from '../../../test/support/ip-ranges.ts';
+import { publish, startListServer, startTunnelProxy } from '../../../test/support/list-server.ts';
+import { manyNetworks } from '../../../test/support/ranges.ts';
+import { FakeSns } from '../../../test/support/sns.ts';
+import { handler } from './handler.ts';
 
 const sns = new FakeSns();
 
