@@ -61,7 +61,7 @@ const ROOT_FILES = [
   'worker.ts',
   'workers.ts',
 ];
-const JOINING_FOLDERS = ['admin', 'cli', 'processes'];
+const JOINING_FOLDERS = ['admin', 'cli', 'lambda', 'processes'];
 
 /** No I/O, no clock, no chance. */
 const PURE = ['core', 'policy', 'wire'];

@@ -29,7 +29,7 @@ export function applyRangesCommand(): Command {
     withRanges(options, async (ranges, loaded) => {
       const targets = chosenTargets(loaded.config, options, command);
       using _lock = ranges.lock();
-      const record = await RangesRecord.open(loaded, createLogger(process.stderr));
+      const record = new RangesRecord(loaded, createLogger(process.stderr));
       const progress = new ProgressLine(process.stderr);
       try {
         const applied = await applyAll(ranges, targets, record, (name, done, total) =>

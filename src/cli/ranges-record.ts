@@ -14,31 +14,18 @@ const LISTED = 1000;
 
 /** Puts changes of allow-lists on record, in a segment of this process beside those of the gateway. */
 export class RangesRecord {
-  readonly #gateway: string;
-  readonly #writer: AuditWriter;
+  readonly #loaded: Loaded;
+  readonly #log: Logger;
+  /** Begun with the first event: most applies change nothing, and would leave an empty segment each. */
+  #writer: AuditWriter | undefined;
 
-  private constructor(gateway: string, writer: AuditWriter) {
-    this.#gateway = gateway;
-    this.#writer = writer;
+  constructor(loaded: Loaded, log: Logger) {
+    this.#loaded = loaded;
+    this.#log = log;
   }
 
-  /** @throws SekishoError `audit-unavailable` */
-  static async open({ config, digest }: Loaded, log: Logger): Promise<RangesRecord> {
-    const { name, dataDir } = config.gateway;
-    const writer = await openSegments({
-      dir: join(dataDir, 'audit'),
-      gateway: name,
-      policy: digest,
-      durability: config.audit.durability,
-      now: Date.now,
-      log,
-      meter: { linesWritten: () => undefined, linesLost: () => undefined },
-    });
-    return new RangesRecord(name, writer);
-  }
-
-  /** Resolves once it is on record. @throws Refusal `audit-unavailable` */
-  write(
+  /** Resolves once it is on record. @throws SekishoError, Refusal `audit-unavailable` */
+  async write(
     { target, sets }: Wanted,
     stage: RangesEvent['stage'],
     { add, move, remove }: Pick<Plan, 'add' | 'move' | 'remove'>,
@@ -47,7 +34,7 @@ export class RangesRecord {
     const event: RangesEvent = {
       type: 'ranges',
       time: new Date().toISOString(),
-      gateway: this.#gateway,
+      gateway: this.#loaded.config.gateway.name,
       target: target.name,
       stage,
       tokens: Object.fromEntries(
@@ -59,11 +46,26 @@ export class RangesRecord {
       counts: { add: add.length, move: move.length, remove: remove.length },
       ...(detail !== undefined && { detail }),
     };
-    return this.#writer.write(eventLine(event));
+    this.#writer ??= await this.#open();
+    await this.#writer.write(eventLine(event));
   }
 
-  close(): Promise<void> {
-    return this.#writer.close();
+  async close(): Promise<void> {
+    await this.#writer?.close();
+  }
+
+  #open(): Promise<AuditWriter> {
+    const { config, digest } = this.#loaded;
+    const { name, dataDir } = config.gateway;
+    return openSegments({
+      dir: join(dataDir, 'audit'),
+      gateway: name,
+      policy: digest,
+      durability: config.audit.durability,
+      now: Date.now,
+      log: this.#log,
+      meter: { linesWritten: () => undefined, linesLost: () => undefined },
+    });
   }
 }
 

@@ -18,7 +18,7 @@ export function watchRangesCommand(): Command {
       const log = createLogger(process.stderr);
       const loaded = load(options.config, { env: process.env });
       const targets = chosenTargets(loaded.config, options, command);
-      const record = await RangesRecord.open(loaded, log);
+      const record = new RangesRecord(loaded, log);
       try {
         await withRanges(options, async (ranges, { config: { ranges: config } }, signal) => {
           const watch = new RangesWatch({ ranges, targets, record, log, config });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -155,6 +155,19 @@ test('an apply is on record before it begins and when it is over, in a record th
   const lines = await sekisho('audit', 'search');
   assert.match(lines.out, /ranges rds-tokyo: 3 added, 0 moved, 0 removed/);
   assert.equal((await sekisho('audit', 'verify', '--dir', join(dir, 'var/audit'))).code, 0);
+  const segments = await readdir(join(dir, 'var/audit'));
+  await sekisho('ranges', 'apply');
+  assert.deepEqual(await readdir(join(dir, 'var/audit')), segments);
+});
+
+test('an apply that cannot be put on record changes nothing', async (t) => {
+  const { dir, lists, groups, sekisho } = await workplace(t);
+  lists.answer = publish(ec2Ranges(OLD));
+  await mkdir(join(dir, 'var'));
+  await writeFile(join(dir, 'var/audit'), 'no folder');
+  const { code, err } = await sekisho('ranges', 'apply');
+  assert.match(err, /the audit record cannot be written/);
+  assert.deepEqual([code, groups.rules.length], [1, 0]);
 });
 
 test('a list that is refused leaves its last good copy, exits 1, and is taken when that is accepted', async (t) => {

@@ -72,6 +72,13 @@ test('a file that somebody else wrote stays as it is', async (t) => {
   assert.equal(await text(), '192.0.2.0/24\n');
 });
 
+test('an empty file is taken over', async (t) => {
+  const { path, target, text } = await folder(t);
+  await writeFile(path, '');
+  await applyRanges(target('plain'), NETWORKS);
+  assert.equal(await text(), WRITTEN.plain);
+});
+
 test('mode and owner of the file stay, and nothing lies beside it', async (t) => {
   const { dir, path, target } = await folder(t);
   await applyRanges(target('plain'), NETWORKS);

@@ -40,7 +40,8 @@ export class FileTarget implements Target<SeenFile> {
     const { path, format, name } = this.config;
     return this.#onDisk(async () => {
       const text = await readFile(path, 'utf8').catch(absent);
-      const written = text === undefined ? [] : FORMATS[format].read(text, this.#mark);
+      // An empty one is nobody's: whoever reads it may need it to be there from the beginning.
+      const written = !text ? [] : FORMATS[format].read(text, this.#mark);
       if (written === undefined) {
         const message = `${name}: ${path} was not written by this target as ${format}; move it away`;
         throw new RangesError('ranges-conflict', message);
