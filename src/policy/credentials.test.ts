@@ -72,9 +72,12 @@ describe('a rule with a credential', () => {
     const other = allow({ name: 'other', to: ['a.example'] });
     assert.equal(pass([lent, other], 'a.example:80').reason, 'policy-ambiguous');
   });
-  it('is held to a deny of the port that is dialled', () => {
+  it('is held to a deny of the port that is dialled, before anything is looked up', () => {
     const denied = deny({ to: ['a.example'], ports: [443] });
-    assert.equal(pass([lent, denied], 'a.example:80').reason, 'rule-deny');
+    const policy = compile(policyConfig([lent, denied]));
+    const asked = question({ to: 'a.example:80', scheme: 'http', request: 'GET /' });
+    const { stage, reason } = decideName(policy, asked);
+    assert.deepEqual([stage, reason], ['name', 'rule-deny']);
   });
   it('gives no credential where only report mode lets it pass', () => {
     const { effect, reason, credential } = pass(
