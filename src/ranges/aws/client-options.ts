@@ -19,14 +19,18 @@ interface TemporaryCredentials {
 /** Throttling (`RequestLimitExceeded`) is waited out by the SDK, longer each time and by chance. */
 const ATTEMPTS = 8;
 
-/** Credentials are those of the SDK's own environment, or of a role that these may assume. */
-export function clientOptions({ region, endpoint, role }: AwsPlace): ClientOptions {
-  const base: ClientOptions = {
-    region,
-    ...(endpoint !== undefined && { endpoint }),
-    retryMode: 'standard',
-    maxAttempts: attempts(),
-  };
+/** For the service that a target is at. */
+export function clientOptions(place: AwsPlace): ClientOptions {
+  const { endpoint } = place;
+  return { ...besideOptions(place), ...(endpoint !== undefined && { endpoint }) };
+}
+
+/**
+ * For services that are asked besides: a target's endpoint is not theirs. Credentials are those of the SDK's own environment, or
+ * of a role that these may assume.
+ */
+export function besideOptions({ region, role }: AwsPlace): ClientOptions {
+  const base: ClientOptions = { region, retryMode: 'standard', maxAttempts: attempts() };
   return role === undefined ? base : { ...base, credentials: () => assume(role, base) };
 }
 

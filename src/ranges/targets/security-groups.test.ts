@@ -284,6 +284,25 @@ test('a role of another account is assumed, with its external id', async (t) => 
   assert.equal(call?.identity.accessKeyId, 'ASIAOTHER');
 });
 
+test('an endpoint is that of the target alone: roles and quotas are asked for where they always are', async (t) => {
+  const arn = 'arn:aws:iam::210987654321:role/ranges';
+  const { groups, quotas, sts, aws, target } = await account(t);
+  const other: AwsIdentity = { accessKeyId: 'ASIA1', secretAccessKey: 's', sessionToken: 't', arn };
+  aws.know(other);
+  sts.addRole(arn, other);
+  quotas.quotas.set('vpc L-0EA8095F', 70);
+  const apart = new Ec2();
+  const endpoint = await startFakeAws([apart.service], { identities: [other] });
+  t.after(endpoint.close);
+  apart.securityGroups.addGroup('sg-1');
+  const config = target(
+    `protocol: tcp, port: 1, assumeRole: "${arn}", endpoint: "${endpoint.url}"`,
+  );
+  const { plan } = await applyRanges(config, OLD);
+  assert.equal(plan.room[0]?.quota, 70);
+  assert.deepEqual([apart.securityGroups.rules.length, groups.rules.length], [4, 0]);
+});
+
 test('a right that is missing is told, and where rights are listed', async (t) => {
   const less: AwsIdentity = { ...ADMIN, allows: (action) => !action.includes('Authorize') };
   const { target } = await account(t, ['sg-1'], [less]);

@@ -3,7 +3,7 @@ import type { SecurityGroupsConfig } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
 import { type Permission, permissionText } from '../../core/permission.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
-import { clientOptions } from '../aws/client-options.ts';
+import { besideOptions, clientOptions } from '../aws/client-options.ts';
 import { RULES_PER_GROUP, rulesPerGroup } from '../aws/quota.ts';
 import type { Entry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
@@ -143,7 +143,7 @@ export class SecurityGroups implements Target<SeenGroups> {
 
   async #readQuota(signal: AbortSignal): Promise<number> {
     const { quota, aws } = this.config;
-    this.#quota ??= quota ?? (await rulesPerGroup(clientOptions(aws), signal)) ?? RULES_PER_GROUP;
+    this.#quota ??= quota ?? (await rulesPerGroup(besideOptions(aws), signal)) ?? RULES_PER_GROUP;
     return this.#quota;
   }
 
