@@ -13,6 +13,9 @@ export class ChannelLost extends SekishoError {
   }
 }
 
+/** One for all: every tunnel whose ClientHello came abandons a take, and a stack trace is a twentieth of what it costs. */
+const ABANDONED = new ChannelLost('abandoned');
+
 interface Taker {
   readonly step: (chunk: Buffer) => unknown;
   readonly resolve: (value: never) => void;
@@ -105,7 +108,9 @@ export class Channel {
 
   /** Ends a take that is waiting, because its result is no longer wanted. */
   abandon(code: 'abandoned' | 'too-slow' = 'abandoned'): void {
-    if (this.#taker !== undefined) this.#settle((taker) => taker.reject(new ChannelLost(code)));
+    if (this.#taker === undefined) return;
+    const error = code === 'abandoned' ? ABANDONED : new ChannelLost(code);
+    this.#settle((taker) => taker.reject(error));
   }
 
   /** Calls once at whatever comes next of a connection that nobody uses: bytes, which are dropped, its FIN, its loss. */
