@@ -11,6 +11,8 @@ import { startTestGateway, type TestGateway } from './gateway.ts';
 export interface InterceptSetting {
   /** More of the rule `api`, which intercepts. */
   readonly rule?: string;
+  /** More of the listener. */
+  readonly listener?: string;
   /** More of the configuration. */
   readonly more?: string;
   /** More rules, each on a line of its own. `PORT` stands for the upstream's. */
@@ -19,6 +21,7 @@ export interface InterceptSetting {
   /** The names that the upstream's certificate is for. */
   readonly names?: readonly string[];
   readonly env?: Record<string, string>;
+  readonly files?: Record<string, string>;
   /** Of the section `intercept`; default: the upstream's CA is trusted. */
   readonly intercept?: string;
 }
@@ -60,7 +63,7 @@ export async function startIntercepting(
   const port = String(upstream.port);
   const gateway = await startTestGateway(
     `
-listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0", ${setting.listener ?? ''} } }
 principals: { fn: { identify: [{ header: { name: X-Workload, value: { env: WORKLOAD } } }, { basic: { username: fn, password: { env: WORKLOAD } } }] } }
 rules:
   - { name: api, allow: [fn], to: [api.localhost], ports: [${port}], addresses: [127.0.0.1], intercept: true ${setting.rule ?? ''} }
@@ -70,7 +73,7 @@ ${setting.more ?? ''}
 `,
     {
       env: { WORKLOAD: 'sesame', TOKEN, ...setting.env },
-      files: { 'ca.pem': certificates.ca.toString() },
+      files: { 'ca.pem': certificates.ca.toString(), ...setting.files },
     },
   );
   t.after(() => gateway.stop());
