@@ -11,7 +11,7 @@ const LIFE_MS = 24 * 3_600_000;
 const SKEW_MS = 3_600_000;
 /** One is taken out of the cache while a connection that begins with it may still last for long. */
 const RENEW_MS = LIFE_MS / 2;
-/** One takes about 50 KB, with OpenSSL's part of it. */
+/** One takes about 35 KB, with OpenSSL's part of it. */
 const MOST = 500;
 
 interface Leaf {
@@ -24,10 +24,12 @@ export class Leaves {
   /** The one used last is last. */
   readonly #known = new Map<string, Leaf>();
   readonly #now: () => number;
+  readonly #most: number;
 
-  /** @param now milliseconds since the epoch */
-  constructor(now: () => number) {
+  /** @param now milliseconds since the epoch @param most how many are kept */
+  constructor(now: () => number, most = MOST) {
     this.#now = now;
+    this.#most = most;
   }
 
   get size(): number {
@@ -42,7 +44,7 @@ export class Leaves {
       known !== undefined && this.#now() < known.until ? known : this.#issue(authority, host);
     this.#known.set(key, leaf);
     const [oldest] = this.#known.keys();
-    if (this.#known.size > MOST && oldest !== undefined) this.#known.delete(oldest);
+    if (this.#known.size > this.#most && oldest !== undefined) this.#known.delete(oldest);
     // What failed is tried anew by the next one.
     leaf.context.catch(() => this.#known.get(key) === leaf && this.#known.delete(key));
     return leaf.context;
@@ -69,6 +71,8 @@ async function issue(
     // Whoever trusts a root has it.
     cert: [leaf, ...certificates.filter((one) => !one.checkIssued(one)).map(String)].join(''),
     key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    // Clients show no certificate: without this one would carry all CAs of the system along.
+    ca: [],
     minVersion: 'TLSv1.2',
   });
 }

@@ -108,6 +108,7 @@ ${setting.more ?? ''}
       secure.on('data', (piece: Buffer) => pieces.push(piece));
       secure.write(text);
       await once(secure, 'end');
+      secure.destroy();
       return Buffer.concat(pieces).toString('latin1');
     },
   };

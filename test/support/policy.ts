@@ -158,7 +158,7 @@ interface WrittenQuestion {
   readonly to: string;
   /** A name; null: nobody identified. */
   readonly by?: string | Principal | null;
-  readonly scheme?: 'tunnel' | 'http';
+  readonly scheme?: Destination['scheme'];
   /** `GET /path` */
   readonly request?: string;
   readonly now?: number;
