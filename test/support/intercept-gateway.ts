@@ -42,6 +42,32 @@ export interface InterceptScene {
   ask(text: string, options?: ConnectionOptions): Promise<string>;
 }
 
+export interface Session {
+  readonly port: number;
+  readonly authority: string;
+  readonly ca: string;
+}
+
+/** CONNECT, answered with 200; TLS has not begun. */
+export async function openTunnel({ port, authority }: Omit<Session, 'ca'>): Promise<RawClient> {
+  const client = new RawClient(port);
+  client.send(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\n\r\n`);
+  await client.until(/^HTTP\/1\.1 200 .*\r\n\r\n$/s);
+  client.socket.removeAllListeners('data');
+  return client;
+}
+
+/** A TLS session with the gateway. */
+export async function openSession(
+  session: Session,
+  options: ConnectionOptions = {},
+): Promise<TLSSocket> {
+  const { socket } = await openTunnel(session);
+  const secure = connect({ socket, ca: session.ca, servername: 'api.localhost', ...options });
+  await once(secure, 'secureConnect');
+  return secure;
+}
+
 /** A GitHub-like API: it takes the right token only. */
 export function takesToken(request: string, socket: TLSSocket): void {
   const holds = new RegExp(`^authorization: token ${TOKEN}\r$`, 'im').test(request);
@@ -80,18 +106,11 @@ ${setting.more ?? ''}
   const authority = `api.localhost:${port}`;
   const caFile = join(gateway.dir, 'var', 'intercept-ca.crt');
   const ca = await readFile(caFile, 'utf8').catch(() => '');
-  const tunnel = async (to = authority) => {
-    const client = new RawClient(gateway.port);
-    client.send(`CONNECT ${to} HTTP/1.1\r\nHost: ${to}\r\nX-Workload: sesame\r\n\r\n`);
-    await client.until(/^HTTP\/1\.1 200 .*\r\n\r\n$/s);
-    client.socket.removeAllListeners('data');
-    return client;
-  };
+  const at = { port: gateway.port, authority };
+  const tunnel = (to = authority) => openTunnel({ ...at, authority: to });
   const open = async (options: ConnectionOptions = {}) => {
-    const { socket } = await tunnel();
-    const secure = connect({ socket, ca, servername: 'api.localhost', ...options });
+    const secure = await openSession({ ...at, ca }, options);
     t.after(() => secure.destroy());
-    await once(secure, 'secureConnect');
     return secure;
   };
   return {
