@@ -1,3 +1,4 @@
+import { keepAuthority } from './authority/own-authority.ts';
 import type { Loaded } from './config/load.ts';
 import { type PortableConfig, packing, unpacking } from './config/portable.ts';
 import type { Environment } from './config/surroundings.ts';
@@ -29,6 +30,7 @@ export interface Bundle {
 /**
  * @param portable the same configuration, where it is at hand
  * @throws ConfigError naming every secret that cannot be read
+ * @throws SekishoError `intercept-ca-unwritable`, `intercept-ca-invalid`
  */
 export async function bundle(
   loaded: Loaded,
@@ -36,6 +38,7 @@ export async function bundle(
   identityHeaders: ReadonlySet<string> = new Set(),
   portable?: PortableConfig,
 ): Promise<Candidate> {
+  await keepAuthority(loaded.config, Date.now());
   const files = new SecretFiles(readSecretFile);
   const inForce = await inSlices(puttingTogether(loaded, { env, files }, identityHeaders));
   const { digest } = loaded;

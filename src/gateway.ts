@@ -1,4 +1,5 @@
 import type { AuditEvent } from './audit/event.ts';
+import { keepAuthority } from './authority/own-authority.ts';
 import type { Loaded } from './config/load.ts';
 import { putTogether } from './in-force.ts';
 import { PrimaryMetrics } from './metrics/primary.ts';
@@ -24,6 +25,7 @@ export async function startGateway(
   surroundings: PrimarySurroundings,
 ): Promise<Gateway> {
   const { env, log } = surroundings;
+  await keepAuthority(loaded.config, Date.now());
   const inForce = putTogether(loaded, { env });
   const worker = await Worker.open(inForce, { log, env, peers: ALONE, number: 1 });
   const metrics = new PrimaryMetrics(VERSION, Date.now());

@@ -1,3 +1,5 @@
+import type { Authority } from './authority/authority.ts';
+import { findAuthority } from './authority/find.ts';
 import type { Config, CredentialConfig, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { secretRefs } from './config/secret-refs.ts';
@@ -21,6 +23,8 @@ export interface InForce {
   readonly contact: string | undefined;
   readonly exits: ReadonlyMap<string, WayOut>;
   readonly credentials: ReadonlyMap<string, CredentialConfig>;
+  /** Present where a rule says `intercept`. */
+  readonly authority: Authority | undefined;
   readonly listeners: ReadonlyMap<string, ListenerConfig>;
   /** Lower-case names of headers that principals are, or were before a reload, recognised by. */
   readonly identityHeaders: ReadonlySet<string>;
@@ -35,6 +39,7 @@ export function putTogether(...parts: Parameters<typeof puttingTogether>): InFor
 /**
  * @param before headers that identified before: clients that still send one would hand it to their destinations
  * @throws ConfigError naming every secret that cannot be read
+ * @throws SekishoError `intercept-ca-invalid`
  */
 export function* puttingTogether(
   { config, digest }: Pick<Loaded, 'config' | 'digest'>,
@@ -54,6 +59,7 @@ export function* puttingTogether(
     identityHeaders: new Set([...before, ...identifier.headerNames]),
     credentials: new Map(config.credentials.map((credential) => [credential.name, credential])),
     listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
+    authority: findAuthority(config, secret, surroundings),
     policy: yield* compiling(config),
     contact: config.gateway.contact,
     exits: compileExits(config.exits, config.credentials, secret),

@@ -2,6 +2,7 @@ import { openSegments } from './audit/audit.ts';
 import { RecentExchanges } from './audit/recent.ts';
 import { Recorder } from './audit/recorder.ts';
 import { SquidLog } from './audit/squid-log.ts';
+import { Leaves } from './authority/leaves.ts';
 import type { Environment } from './config/surroundings.ts';
 import { createCredentials } from './credential-sources.ts';
 import { type BoundAddress, createOwnAddresses } from './destination/own-addresses.ts';
@@ -97,6 +98,7 @@ export async function buildParts(inForce: InForce, { log, env, peers, number }: 
     /** Whether a drain is about to follow, or under way. */
     leaving: false,
     pool,
+    leaves: new Leaves(now),
     credentials: createCredentials(env, metrics.credentials, log),
   };
 }

@@ -65,6 +65,8 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       identityHeaders: inForce.identityHeaders,
       trace: record.trace,
       credential: credentialOf(permit, parts),
+      intercept: interceptOf(permit, parts),
+      alsoTrust: inForce.config.intercept.alsoTrust,
       destination: question.destination,
       addresses,
       record: (later) => record.decision(later),
@@ -82,6 +84,14 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       meter: parts.metrics.waysOut,
     },
   );
+}
+
+/** What the gateway answers with in the destination's name, where the rule wants that. */
+function interceptOf({ decision, question, inForce }: Permit, { leaves }: Parts) {
+  if (decision.settings?.intercept !== true) return undefined;
+  const { authority } = inForce;
+  if (authority === undefined) throw new TypeError('a rule intercepts, and there is no CA');
+  return () => leaves.contextFor(authority, question.destination.host);
 }
 
 /** In a tunnel to port 80 each request is decided on again, and takes on its own. */

@@ -22,6 +22,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   stream: ['core', 'wire', 'tcp'],
   config: ['core'],
   secret: ['core', 'config (types)'],
+  authority: ['core', 'secret', 'config (types)'],
   listener: ['core', 'wire', 'tcp', 'stream', 'config (types)'],
   identity: ['core', 'wire', 'secret', 'config (types)'],
   policy: ['core', 'config (types)'],
@@ -86,6 +87,8 @@ const IMPURE_CALLS =
 /** Every file that takes a secret's value out of its wrapping. Read the change with care before adding one. */
 const REVEALS: readonly string[] = [
   'admin/token.ts',
+  'authority/authority.ts',
+  'authority/find.ts',
   'credential/kinds/parameter-store.ts',
   'credential/values.ts',
   'identity/identify.ts',

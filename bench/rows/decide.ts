@@ -34,6 +34,7 @@ function allow(i: number): AllowRule {
     tls: 'required',
     via: undefined,
     with: undefined,
+    intercept: false,
     at,
   };
 }

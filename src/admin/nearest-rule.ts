@@ -10,6 +10,8 @@ export interface NearRule {
   readonly rule: AllowRule;
   /** One clause: what keeps it from matching. */
   readonly why: string;
+  /** Whether that is nothing but that its requests, in a tunnel, cannot be read. */
+  readonly isUnread: boolean;
 }
 
 /**
@@ -27,7 +29,8 @@ export function nearestRule(policy: Policy, question: Question): NearRule | null
   if (nearest === undefined) return null;
   const { name } = nearest;
   const explained = explain(policy, question).rules.find(({ rule }) => rule === name);
-  return { rule: nearest, why: explained?.why ?? '' };
+  const isUnread = explained?.miss === 'unreadable';
+  return { rule: nearest, why: explained?.why ?? '', isUnread };
 }
 
 // More labels than a name has (RFC 1035 2.3.4: 255 octets).

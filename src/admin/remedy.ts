@@ -68,6 +68,12 @@ export function rawBytes(rule: AllowRule): Remedy {
   return { place: placeIn(rule), yaml: toYaml({ tls: 'off' }) };
 }
 
+/** Has the tunnel opened, for a rule that looks at requests. */
+export function openedTunnel(rule: AllowRule): Remedy {
+  const note = 'The workload must trust the CA of the gateway: sekisho ca install-help.';
+  return { place: placeIn(rule), yaml: toYaml({ intercept: true }), note };
+}
+
 function placeIn(rule: RuleConfig): string {
   return `in rule ${rule.name} (${positionOf(rule)})`;
 }

@@ -1,8 +1,9 @@
-import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
-import { constants, copyFile, link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SekishoError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
+import { makeOwnFile, writeRemedy } from '../secret/own-file.ts';
 
 /** Where the token lies that the gateway makes for itself. */
 export function tokenFile(dataDir: string): string {
@@ -18,37 +19,11 @@ export function tokenFile(dataDir: string): string {
 export async function keepToken(dataDir: string): Promise<Secret> {
   const file = tokenFile(dataDir);
   try {
-    await makeToken(dataDir, file);
+    await makeOwnFile(file, () => `${randomBytes(32).toString('base64url')}\n`);
   } catch (error) {
     throw unwritable(file, error as NodeJS.ErrnoException);
   }
   return readToken(dataDir);
-}
-
-async function makeToken(dataDir: string, file: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  if ((await stat(file).catch(() => undefined)) !== undefined) return;
-  const fresh = `${file}.${randomUUID()}`;
-  try {
-    await writeFile(fresh, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
-    await appear(fresh, file);
-  } finally {
-    await rm(fresh, { force: true });
-  }
-}
-
-const WITHOUT_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
-
-/** A link appears whole or not at all, so that two gateways at their first start agree on one token. */
-async function appear(fresh: string, file: string): Promise<void> {
-  try {
-    await link(fresh, file).catch((error: NodeJS.ErrnoException) => {
-      if (!WITHOUT_LINKS.includes(error.code)) throw error;
-      return copyFile(fresh, file, constants.COPYFILE_EXCL);
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
 }
 
 /** @throws SekishoError `admin-token-invalid` */
@@ -71,18 +46,10 @@ function invalid(what: string, file: string, options?: ErrorOptions): SekishoErr
   );
 }
 
-const REMEDIES: Readonly<Record<string, string>> = {
-  ENOSPC: 'make room on its disk',
-  EDQUOT: "make room within this user's quota",
-  EACCES: 'give this user the right to write there',
-  EROFS: 'mount it writable',
-};
-
 function unwritable(file: string, error: NodeJS.ErrnoException): SekishoError {
-  const remedy = REMEDIES[error.code ?? ''] ?? 'make its folder one that this user may write';
   return new SekishoError(
     'admin-token-unwritable',
-    `the admin token ${file} cannot be written: ${error.message}; ${remedy}, or set gateway.dataDir or admin.token`,
+    `the admin token ${file} cannot be written: ${error.message}; ${writeRemedy(error)}, or set gateway.dataDir or admin.token`,
     { cause: error },
   );
 }

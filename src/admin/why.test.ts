@@ -158,6 +158,22 @@ test('a request that misses only by its path gets a rule for its path', () => {
   assert.partialDeepStrictEqual(rule, { methods: ['POST'], paths: ['/other'] });
 });
 
+test('a tunnel that misses only because nobody can read it is to be intercepted, and trusted', () => {
+  const { nearest, wouldAllow } = explain({ destination: 'hooks.slack.com:443', decision: {} });
+  assert.equal(nearest?.rule, 'bot');
+  assert.deepEqual(
+    [wouldAllow?.place, wouldAllow?.yaml],
+    ['in rule bot (sekisho.yaml:12)', 'intercept: true\n'],
+  );
+  assert.match(wouldAllow?.note ?? '', /sekisho ca install-help/);
+});
+
+test('what was read inside a tunnel gets a rule without ports', () => {
+  const request = { action: 'GET', path: '/x' };
+  const { wouldAllow } = explain({ destination: 'a.example:443', decision: {}, more: request });
+  assert.doesNotMatch(wouldAllow?.yaml ?? '', /ports/);
+});
+
 test('a neighbouring host is the nearest when the principal has a rule there', () => {
   const { nearest } = explain({ destination: 's3.eu-west-1.amazonaws.com:443', decision: {} });
   assert.equal(nearest?.rule, 'tokyo');

@@ -6,7 +6,7 @@ import type {
 } from '../audit/event.ts';
 import type { PrincipalConfig, RuleConfig } from '../config/config.ts';
 import { passes } from '../core/decision.ts';
-import { parseAuthority } from '../core/destination.ts';
+import { DEFAULT_PORTS, parseAuthority, type Scheme } from '../core/destination.ts';
 import { REASONS, TROUBLES } from '../core/reasons.ts';
 import type { Policy, Question } from '../policy/policy.ts';
 import { nameGlob } from '../policy/subjects.ts';
@@ -15,6 +15,7 @@ import {
   namedAddress,
   newException,
   newRule,
+  openedTunnel,
   positionOf,
   type Remedy,
   rawBytes,
@@ -153,14 +154,16 @@ function questionOf(
       principal === null || identifiedBy === null
         ? undefined
         : { name: principal, method: identifiedBy, ...(template !== undefined && { template }) },
-    destination: {
-      scheme: action === 'CONNECT' ? 'tunnel' : 'http',
-      host,
-      port: port as number,
-    },
+    destination: { scheme: schemeOf(action, port), host, port: port as number },
     request: path === undefined ? undefined : { method: action, path },
     now,
   };
+}
+
+/** What goes to port 443 and can be read was intercepted, or is about to be upgraded. */
+function schemeOf(action: string, port: number | undefined): Scheme {
+  if (action === 'CONNECT') return 'tunnel';
+  return port === DEFAULT_PORTS.https ? 'https' : 'http';
 }
 
 function templateOf(
@@ -185,6 +188,7 @@ function remedyOf(
   const rule = config.rules.find(({ name }) => name === decision.rule);
   switch (decision.reason) {
     case 'no-matching-rule':
+      if (near?.isUnread) return openedTunnel(near.rule);
       return newRule(principal, question, near?.rule);
     case 'rule-deny':
       return rule?.effect === 'deny' ? newException(principal, rule) : null;

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { SekishoError } from '../core/errors.ts';
 import { auditCommand } from './audit.ts';
+import { caCommand } from './ca.ts';
 import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
@@ -16,6 +17,7 @@ import { whyCommand } from './why.ts';
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
 const COMMANDS: readonly (() => Command)[] = [
   auditCommand,
+  caCommand,
   checkCommand,
   diffCommand,
   exitsCommand,

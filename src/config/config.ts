@@ -23,6 +23,7 @@ export interface Config {
   readonly expect: readonly Expectation[];
   readonly exits: readonly ExitConfig[];
   readonly credentials: readonly CredentialConfig[];
+  readonly intercept: InterceptConfig;
   readonly audit: AuditConfig;
   readonly traces: { readonly otlp: OtlpConfig | undefined };
   readonly ranges: RangesConfig;
@@ -166,6 +167,8 @@ export interface AllowRule extends RuleBase {
   readonly via: string | undefined;
   /** The credential that requests take on. */
   readonly with: string | undefined;
+  /** Whether the TLS inside its tunnels is opened. */
+  readonly intercept: boolean;
 }
 
 export interface DenyRule extends RuleBase {
@@ -327,6 +330,14 @@ export interface ParameterStoreCredential {
   readonly kind: 'parameterStore';
   /** Without a slash at its end; may be empty. */
   readonly prefix: string;
+}
+
+/** How the TLS inside tunnels is opened. */
+export interface InterceptConfig {
+  /** The CA that vouches for the gateway to its clients; undefined: one of its own, in the data directory. */
+  readonly ca: { readonly certificate: string; readonly key: SecretRef } | undefined;
+  /** PEM of CAs besides the system's that vouch for destinations. */
+  readonly alsoTrust: string | undefined;
 }
 
 export interface AuditConfig {

@@ -36,6 +36,7 @@ export function digestPolicy(config: Config, folder: string): string {
     rules: byName(config.rules).map(({ at, ...rule }) => rule),
     enforcement: config.enforcement,
     exits: byName(config.exits).map(wayOut),
+    alsoTrust: config.intercept.alsoTrust,
     credentials: byName(config.credentials).map(({ at, kind, ...credential }) => ({
       ...credential,
       kind: withSources(kind, folder),

@@ -119,7 +119,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
   ],
   'what the language has and this version does not enforce': [
     ['§identity: {}', refuses('identity')],
-    ['§intercept: {}', refuses('intercept')],
     ['§databases: {}', refuses('databases')],
     ['§ingress: {}', refuses('ingress')],
     ['§stores: {}', refuses('stores')],
@@ -135,7 +134,6 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'principals: { §"fn-{name}": { identify: [{ bearer: { token: { env: T } } }] } }',
       refuses('fn-{name}'),
     ],
-    [rule('§intercept: true'), refuses('intercept')],
     [rule('§users: [a]'), refuses('users')],
     [rule('§databases: [a]'), refuses('databases')],
     [to('§"database:orders"'), refuses('database:')],
@@ -160,6 +158,23 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       '"a b" is not a header name; write a name such as Authorization',
       'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
       'there is no secret in this; put one in: { env: NAME }',
+    ],
+    [
+      rule('tls: off, §intercept: true'),
+      'raw bytes have no TLS that could be opened; remove one of the two',
+    ],
+    [
+      'rules: [{ name: r, deny: ["*"], to: [a.example], §intercept: true }]',
+      '"intercept" has no meaning in a deny; remove it, or make this an allow',
+    ],
+    [
+      'intercept: { ca: { certificate: { file: §ca.crt }, key: { env: T } }, alsoTrust: { file: §x } }',
+      '"ca.crt" does not exist; create it, or correct the path',
+      '"x" does not exist; create it, or correct the path',
+    ],
+    [
+      'intercept: { ca: { certificate: { file: ca.crt }, key: §sesame } }',
+      'a secret does not stand here in clear; write { env: NAME }, { file: PATH } or, where it must be, { literal: TEXT }',
     ],
     [rule('with: §c'), 'no credential is called "c"; define it under credentials'],
     [

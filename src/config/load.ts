@@ -14,6 +14,7 @@ import { toExpectations } from './expect.ts';
 import { explain } from './explain.ts';
 import { toGateway } from './gateway.ts';
 import { checkGroupCycles } from './group-cycles.ts';
+import { toIntercept } from './intercept.ts';
 import { toListeners } from './listeners.ts';
 import { Merged } from './merge.ts';
 import { checkOwnership } from './ownership.ts';
@@ -92,6 +93,7 @@ function toConfig(
     expect: toExpectations(written.expect, merged),
     exits: toExits(written.exits, merged, reader),
     credentials: toCredentials(written.credentials, merged, reader),
+    intercept: toIntercept(written.intercept, merged, reader),
     audit: toAudit(written.audit, merged),
     traces: toTraces(written.traces, merged),
     ranges: toRanges(written.ranges, merged, reader),

@@ -58,7 +58,7 @@ function ruleSchema(names: Names) {
     via: parsed((text) => names.useExit(text)).optional(),
     report: z.boolean().optional(),
     with: parsed((text) => names.useCredential(text)).optional(),
-    intercept: notYet('intercept'),
+    intercept: z.boolean().optional(),
     users: notYet('users'),
     databases: notYet('databases'),
   }).superRefine((rule, context) => {
@@ -68,7 +68,7 @@ function ruleSchema(names: Names) {
   }, ALWAYS);
 }
 
-const ONLY_ALLOW = ['addresses', 'tls', 'via', 'with'] as const;
+const ONLY_ALLOW = ['addresses', 'tls', 'via', 'with', 'intercept'] as const;
 const ONLY_DENY = ['except', 'report'] as const;
 
 function effectFaults(
@@ -88,6 +88,10 @@ function effectFaults(
         message: says('a deny of nothing denies nothing', 'give it an entry, or remove the rule'),
       },
     ];
+  }
+  if (rule.intercept === true && rule.tls === 'off') {
+    const message = says('raw bytes have no TLS that could be opened', 'remove one of the two');
+    return [{ path: ['intercept'], message }];
   }
   const effect = allows ? 'an allow' : 'a deny';
   const remedy = `remove it, or make this ${allows ? 'a deny' : 'an allow'}`;
@@ -120,8 +124,8 @@ export function toRules(
       at: merged.at(path),
     };
     if (rule.allow !== undefined) {
-      const { addresses, tls = 'required', via, with: credential } = rule;
-      const settings = { addresses, tls, via, with: credential };
+      const { addresses, tls = 'required', via, with: credential, intercept = false } = rule;
+      const settings = { addresses, tls, via, with: credential, intercept };
       return { ...base, effect: 'allow', principals: rule.allow, ...settings };
     }
     const { deny = [], except = [], report = false } = rule;

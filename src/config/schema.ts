@@ -6,6 +6,7 @@ import { type ExitSurroundings, exitsSchema } from './exits.ts';
 import { expectSchema } from './expect.ts';
 import { gatewaySchema } from './gateway.ts';
 import { groupsSchema } from './groups.ts';
+import { interceptSchema } from './intercept.ts';
 import { listenersSchema } from './listeners.ts';
 import { Names } from './names.ts';
 import { networksSchema } from './networks.ts';
@@ -33,9 +34,9 @@ function sections(names: Names, around: ExitSurroundings) {
     exits: exitsSchema(names, around),
     credentials: credentialsSchema,
     audit: auditSchema,
+    intercept: interceptSchema,
     traces: tracesSchema,
     identity: notYet('identity'),
-    intercept: notYet('intercept'),
     databases: notYet('databases'),
     ingress: notYet('ingress'),
     ranges: rangesSchema(names),

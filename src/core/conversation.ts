@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type { Decision } from './decision.ts';
 import type { Destination } from './destination.ts';
 import type { GrantedCredential } from './injection.ts';
@@ -91,6 +92,8 @@ export interface Grant<Stream> {
   readonly trace: OnwardTrace | undefined;
   /** What the request takes on; then the destination is reached over TLS. */
   readonly credential: GrantedCredential | undefined;
+  /** What a tunnel is opened with: TLS in the destination's name. Undefined: it stays closed. */
+  readonly intercept: (() => Promise<SecureContext>) | undefined;
   /** A new connection whose other end is the destination. @throws UpstreamError */
   dial(trail: Trail): Promise<Connection<Stream>>;
   /**

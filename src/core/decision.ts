@@ -13,6 +13,8 @@ export interface Settings {
   readonly tls: 'required' | 'off';
   /** The credential that the request takes on. */
   readonly credential: string | undefined;
+  /** Whether the TLS inside a tunnel is opened, so that its requests are read and decided on. */
+  readonly intercept: boolean;
 }
 
 /** The next proxy of a chain. */
@@ -28,6 +30,7 @@ export const DEFAULT_SETTINGS: Settings = {
   parent: undefined,
   tls: 'required',
   credential: undefined,
+  intercept: false,
 };
 
 export interface Decision {

@@ -3,7 +3,7 @@ import { Ip } from './ip.ts';
 import { Refusal } from './refusal.ts';
 
 /**
- * `tunnel`: opaque bytes after CONNECT. `http`: a request that is read and forwarded in clear. `https`: one that is read
+ * `tunnel`: what comes after CONNECT. `http`: a request that is read and forwarded in clear. `https`: one that is read
  * and goes on over TLS, verified for the host.
  */
 export type Scheme = 'tunnel' | 'http' | 'https';

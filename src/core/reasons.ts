@@ -119,6 +119,10 @@ export const TROUBLES = {
     status: 502,
     says: 'The destination broke the connection or sent no plainly valid HTTP.',
   },
+  'client-tls-failed': {
+    status: 499,
+    says: 'The client did not go on with the TLS of this gateway.',
+  },
   'client-reset': { status: 499, says: 'The client broke the connection.' },
   'idle-timeout': { status: 504, says: 'Nothing moved for longer than the idle limit.' },
   'gateway-fault': { status: 500, says: 'The gateway itself failed; its log has the fault.' },

@@ -28,7 +28,7 @@ export function decideName(policy: Policy, question: Question): Decision {
 export function goingOn({ settings }: Decision, question: Question): Question {
   const { destination } = question;
   if (settings?.credential === undefined || destination.scheme !== 'http') return question;
-  return { ...question, destination: overTls(destination) };
+  return { ...question, destination: overTls(destination), upgraded: true };
 }
 
 /**
@@ -155,7 +155,7 @@ function withoutRule(
 
 function nearMiss({ near }: FoundAllow): string | undefined {
   if (near === 'unreadable') {
-    return 'A rule with methods, paths or a credential would allow it, but the requests in a tunnel cannot be read.';
+    return 'A rule with methods, paths or a credential would allow it, but the requests in a tunnel cannot be read unless it says intercept: true.';
   }
   if (near === 'unclear-path') {
     return 'A rule with paths takes no path in which servers may see another one (.., //, ;, %2f, backslash).';

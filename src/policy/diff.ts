@@ -115,7 +115,8 @@ function settingsText({ settings }: Decision): string {
   const exit = settings?.via === undefined ? 'no exit' : `exit ${settings.via}`;
   const parent = settings?.parent === undefined ? '' : ` ${parentText(settings.parent)}`;
   const credential = settings?.credential === undefined ? '' : `, with ${settings.credential}`;
-  return `${exit}${parent}${credential}${settings?.tls === 'off' ? ', tls off' : ''}`;
+  const opened = settings?.intercept ? ', intercepted' : '';
+  return `${exit}${parent}${credential}${opened}${settings?.tls === 'off' ? ', tls off' : ''}`;
 }
 
 /** What a changed exit changes for its rules. */

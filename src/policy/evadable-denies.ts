@@ -2,7 +2,7 @@ import { type Diagnostic, quote } from '../core/diagnostic.ts';
 import type { CallerClass } from './callers.ts';
 import type { Policy } from './compile.ts';
 import { decideName } from './decide.ts';
-import type { CompiledRule } from './rule.ts';
+import { type CompiledRule, readsInside } from './rule.ts';
 import type { RuleCallers } from './rule-callers.ts';
 import { Survey } from './survey.ts';
 
@@ -25,7 +25,7 @@ export function findEvadableDenies(
       `the deny ${quote(deny.name)} looks at methods or paths, which a tunnel hides, and the rule ` +
       `${quote(allowing)} allows tunnels there`;
     const remedy =
-      'leave methods and paths out of the deny, or allow these hosts by plain http only';
+      'leave methods and paths out of the deny, or allow these hosts by plain http only or with intercept: true';
     return [{ severity: 'fault', at: deny.config.at, message, remedy }];
   });
 }
@@ -58,7 +58,8 @@ function tunnelRule(
   now: number,
 ): string | undefined {
   const decision = decideName(policy, { principal, destination, request: undefined, now });
-  // Requests in a tunnel to port 80 are read, and decided one by one.
-  const isRead = destination.port === 80 && decision.settings?.tls === 'required';
+  const { settings } = decision;
+  // What is read is decided on request by request.
+  const isRead = settings !== undefined && readsInside(settings, destination.port);
   return decision.effect === 'allow' && !isRead ? decision.rule : undefined;
 }

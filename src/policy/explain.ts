@@ -28,6 +28,8 @@ export interface RuleExplanation {
   readonly mentions: boolean;
   /** One clause. */
   readonly why: string;
+  /** What alone keeps it from matching, where it is for this caller and destination. */
+  readonly miss?: Miss;
 }
 
 /**
@@ -77,7 +79,7 @@ function explainRule(
   if (!isForCaller) return no(`it is for ${listText(rule.principals)}`);
   if (pattern === undefined) return no(`it is for ${listText(rule.to.map(patternText))}`);
   const match = matchConditions(rule, policy, asked);
-  if (typeof match === 'string') return no(missText(match, rule, asked));
+  if (typeof match === 'string') return { ...no(missText(match, rule, asked)), miss: match };
   const why = `matches by ${patternText(pattern)}${lostText(rule, decision)}`;
   return { ...told, matches: true, mentions: true, why };
 }

@@ -43,20 +43,26 @@ export function compileAllow(
   parents: Parents,
 ): CompiledAllow {
   const { name, owner, ports, expiresMs, methods, paths } = config;
-  const { via, tls, addresses, with: credential } = config;
+  const { via, tls, addresses, with: credential, intercept } = config;
   // Written out, first what every decision reads: V8 keeps it side by side, where a spread object would be in two pieces.
   return {
     subjects: subjects.keysOf(config.principals, 'identified'),
     expiresMs,
     ports,
     conditional: methods !== undefined || paths !== undefined || credential !== undefined,
-    settings: { via, parent: via === undefined ? via : parents.get(via), tls, credential },
+    settings: {
+      via,
+      parent: via === undefined ? via : parents.get(via),
+      tls,
+      credential,
+      intercept,
+    },
     name,
     owner,
     methods: methods && new Set(methods),
     paths: paths?.map(compilePath),
     config,
-    signature: `${tls}\n${via ?? ''}\n${credential ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
+    signature: `${tls}\n${intercept}\n${via ?? ''}\n${credential ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
   };
 }
 
@@ -169,7 +175,12 @@ function inRanges(ranges: readonly PortRange[] | undefined, port: number): boole
 
 /** A tunnel whose inner requests are read and decided again, each with its own method and path. */
 function isReadLater({ settings }: CompiledAllow, { scheme, port }: Destination): boolean {
-  return scheme === 'tunnel' && port === 80 && settings.tls !== 'off';
+  return scheme === 'tunnel' && readsInside(settings, port);
+}
+
+/** Whether the requests inside a tunnel to a port are read: those in clear, and those whose TLS is opened. */
+export function readsInside({ tls, intercept }: Settings, port: number): boolean {
+  return port === 80 ? tls !== 'off' : intercept;
 }
 
 function longestMatch(patterns: readonly PathPattern[], path: string): number {

@@ -1,7 +1,7 @@
-import type { Scheme } from '../core/destination.ts';
 import { Ip } from '../core/ip.ts';
 import { type Dialled, permits } from './address.ts';
 import type { DestinationIndex } from './destination-index.ts';
+import type { Question } from './question.ts';
 import {
   type Asked,
   CONDITION_RANKS,
@@ -51,7 +51,7 @@ class AllowSearch implements RuleVisitor<CompiledAllow> {
   }
 
   meet(rule: CompiledAllow, place: Place): void {
-    if (!passesAs(rule, this.#asked.question.destination.scheme, this.#dialled)) return;
+    if (!passesAs(rule, this.#asked.question, this.#dialled)) return;
     const match = matchAllow(rule, this.#asked);
     if (match === 'unreadable' || match === 'unclear-path') this.#near ??= match;
     if (typeof match === 'string') return;
@@ -77,15 +77,15 @@ class AllowSearch implements RuleVisitor<CompiledAllow> {
   }
 }
 
-/** What is dialled over TLS is so for the sake of a credential, and what is dialled in clear gets none. */
+/** What became a request over TLS is so for the sake of a credential, and what is dialled in clear gets none. */
 function passesAs(
   { settings }: CompiledAllow,
-  scheme: Scheme,
+  { destination, upgraded }: Question,
   dialled: Dialled | undefined,
 ): boolean {
   const isLent = settings.credential !== undefined;
-  if (scheme === 'https') return isLent;
-  return dialled === undefined || scheme === 'tunnel' || !isLent;
+  if (upgraded) return isLent;
+  return dialled === undefined || destination.scheme !== 'http' || !isLent;
 }
 
 /** Of the rules that tie with the winner, the first by name that it matters not to have won. */

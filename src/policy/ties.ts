@@ -39,7 +39,7 @@ export function findTies(
 }
 
 function tie(rule: CompiledAllow, rival: CompiledAllow): Diagnostic {
-  const keys = (['via', 'tls', 'with', 'addresses'] as const).filter(
+  const keys = (['via', 'tls', 'with', 'intercept', 'addresses'] as const).filter(
     (key) => String(rule.config[key]) !== String(rival.config[key]),
   );
   return {

@@ -10,8 +10,12 @@ let everybody: SecureContext | undefined;
 
 /** Trusts the CAs of the system and those that Node brings. Built once: they are hundreds. */
 export function commonTrust(): SecureContext {
-  everybody ??= trust([...getCACertificates('default'), ...getCACertificates('system')]);
+  everybody ??= trust(commonCas());
   return everybody;
+}
+
+export function commonCas(): readonly string[] {
+  return [...getCACertificates('default'), ...getCACertificates('system')];
 }
 
 /** Trusts these CAs alone, in PEM. */

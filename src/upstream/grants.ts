@@ -39,6 +39,9 @@ export interface Permission {
   readonly identityHeaders: ReadonlySet<string>;
   readonly trace: OnwardTrace | undefined;
   readonly credential: GrantedCredential | undefined;
+  readonly intercept: Grant<Channel>['intercept'];
+  /** PEM of CAs besides the system's that vouch for destinations. */
+  readonly alsoTrust: string | undefined;
   readonly destination: Destination;
   readonly addresses: readonly Ip[];
   record(decision: Decision): Promise<void>;
@@ -57,6 +60,7 @@ export class UpstreamGrant implements Grant<Channel> {
   readonly identityHeaders: ReadonlySet<string>;
   readonly trace: OnwardTrace | undefined;
   readonly credential: GrantedCredential | undefined;
+  readonly intercept: Grant<Channel>['intercept'];
   readonly #permission: Permission;
   readonly #ways: WaysOut;
   readonly #way: WayOut;
@@ -70,6 +74,7 @@ export class UpstreamGrant implements Grant<Channel> {
     this.identityHeaders = permission.identityHeaders;
     this.trace = permission.trace;
     this.credential = permission.credential;
+    this.intercept = permission.intercept;
     this.#permission = permission;
     this.#ways = ways;
     this.#way = wayOf(permission.decision, ways.exits);
@@ -106,12 +111,14 @@ export class UpstreamGrant implements Grant<Channel> {
 
   /** What goes over TLS passes through a parent proxy by a tunnel, which the TLS ends behind. */
   async #reach(how: 'dial' | 'dialForRequests', terms: DialTerms): Promise<Dialled> {
-    const { host, scheme } = this.#permission.destination;
+    const { destination, alsoTrust } = this.#permission;
+    const { host, scheme } = destination;
     if (scheme !== 'https') return this.#way[how](this.#permission, terms);
     const deadline = performance.now() + terms.timeoutMs;
     const reached = await this.#way.dial(this.#permission, terms);
     const timeoutMs = Math.max(1, deadline - performance.now());
-    return secured(reached, host, this.credential?.ca, { ...terms, timeoutMs });
+    const trusted = { only: this.credential?.ca, also: alsoTrust };
+    return secured(reached, host, trusted, { ...terms, timeoutMs });
   }
 
   giveBack(connection: Connection<Channel>): void {

@@ -7,6 +7,7 @@ export interface Certificates {
   /** Path of the CA's certificate, for clients that want a file. */
   readonly caFile: string;
   readonly ca: Buffer;
+  readonly caKey: Buffer;
   readonly cert: Buffer;
   readonly key: Buffer;
 }
@@ -41,6 +42,7 @@ export function createCertificates(...names: readonly string[]): Certificates {
   return {
     caFile: at('ca.crt'),
     ca: readFileSync(at('ca.crt')),
+    caKey: readFileSync(at('ca.key')),
     cert: readFileSync(at('leaf.crt')),
     key: readFileSync(at('leaf.key')),
   };

@@ -48,6 +48,7 @@ interface WrittenAllow extends WrittenRule {
   readonly tls?: 'required' | 'off';
   readonly via?: string;
   readonly with?: string;
+  readonly intercept?: boolean;
 }
 
 interface WrittenDeny extends WrittenRule {
@@ -65,6 +66,7 @@ export function allow(written: WrittenAllow): AllowRule {
     tls: written.tls ?? 'required',
     via: written.via,
     with: written.with,
+    intercept: written.intercept ?? false,
   };
 }
 
@@ -156,7 +158,7 @@ interface WrittenQuestion {
   readonly to: string;
   /** A name; null: nobody identified. */
   readonly by?: string | Principal | null;
-  readonly scheme?: 'tunnel' | 'http';
+  readonly scheme?: Destination['scheme'];
   /** `GET /path` */
   readonly request?: string;
   readonly now?: number;

@@ -1,6 +1,4 @@
 import type { Bag } from '../../core/bag.ts';
-import type { Evidence } from '../../core/conversation.ts';
-import type { Destination } from '../../core/destination.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { takeHead } from '../../stream/heads.ts';
@@ -9,6 +7,7 @@ import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
 import { type Client, headEvidence, type ProxyContext, type ProxyConversation } from './client.ts';
 import { hasPassed } from './forwarded-head.ts';
+import type { Inside, ServeInside } from './inside.ts';
 import { isOwnHost, OwnHostRequest, OwnHostTunnel } from './own-host.ts';
 import type { Rejection } from './rejection.ts';
 import { ForwardedRequest } from './request.ts';
@@ -40,12 +39,7 @@ export async function serveClient(
   return rejection;
 }
 
-interface Inside {
-  readonly destination: Destination;
-  readonly evidence: Evidence;
-}
-
-/** @param inside the CONNECT that these requests came through, whose identity is theirs and whose host is the only one */
+/** @param inside the CONNECT that these requests came through */
 async function serveRequests(
   client: Client,
   proxy: ProxyContext,
@@ -54,9 +48,8 @@ async function serveRequests(
 ): Promise<Rejection | undefined> {
   const { limits, timeouts } = proxy.config;
   const reader = new HeadReader(parseRequestHead, { bytes: limits.headBytes, fields: MAX_FIELDS });
-  const serveInside = async (destination: Destination, evidence: Evidence) => {
-    await serveRequests(client, proxy, drain, { destination, evidence });
-  };
+  const serveInside: ServeInside = (within) =>
+    serveRequests({ ...client, channel: within.channel }, proxy, drain, within);
   for (let first = true, more = true; more; first = false) {
     const head = await nextHead(client, reader, { timeoutMs: timeouts.headMs, first }, drain);
     if (head === undefined || typeof head === 'string') return first ? head : undefined;
@@ -120,7 +113,7 @@ function converse(
   proxy: ProxyContext,
   head: RequestHead | Refusal,
   inside: Inside | undefined,
-  serveInside: (within: Destination, evidence: Evidence) => Promise<void>,
+  serveInside: ServeInside,
 ): AnyConversation & ProxyConversation {
   if (head instanceof Refusal) return new Unreadable(client, proxy, undefined, head);
   if (client.unwelcome !== undefined) return new Unreadable(client, proxy, head, client.unwelcome);

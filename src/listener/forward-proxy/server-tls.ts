@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { SekishoError } from '../../core/errors.ts';
-import { nodeSocket } from '../../tcp/native-socket.ts';
 import type { TcpSocket } from '../../tcp/tcp-socket.ts';
+import { serverHandshake } from './server-handshake.ts';
 
 export interface TlsFiles {
   /** PEM: the leaf first, then what leads to its root. */
@@ -35,38 +35,9 @@ export class ServerTls {
     this.#context = contextOf(files);
   }
 
-  /** Makes an accepted connection a TLS one, with what was read of it already. Resolves once the handshake is done. */
+  /** As `serverHandshake`, with the certificate as it now is. */
   handshake(tcp: TcpSocket, early: Buffer | undefined, timeoutMs: number): Promise<TLSSocket> {
-    const socket = nodeSocket(tcp, early);
-    // What fails below is told by the TLS above it.
-    socket.on('error', () => {});
-    const secure = new TLSSocket(socket, {
-      isServer: true,
-      secureContext: this.#current(),
-      ALPNProtocols: ['http/1.1'],
-    });
-    return new Promise((resolve, reject) => {
-      const settle = () => {
-        clearTimeout(timer);
-        secure.off('error', onError).off('close', onClose).off('end', onClose);
-      };
-      const fail = (cause: Error) => {
-        settle();
-        secure.destroy();
-        reject(new SekishoError('handshake-failed', 'no TLS session came about', { cause }));
-      };
-      const onError = (error: Error) => fail(error);
-      const onClose = () => fail(new Error('the client closed'));
-      const timer = setTimeout(() => fail(new Error('the handshake took too long')), timeoutMs);
-      secure.on('error', onError).on('close', onClose).on('end', onClose);
-      // So that its FIN is seen; what the client sends behind its handshake comes after `secure`.
-      secure.resume();
-      secure.once('secure', () => {
-        settle();
-        secure.pause();
-        resolve(secure);
-      });
-    });
+    return serverHandshake(tcp, early, this.#current(), timeoutMs);
   }
 
   #current(): SecureContext {

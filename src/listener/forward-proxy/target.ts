@@ -4,11 +4,15 @@ import {
   DEFAULT_PORTS,
   type Destination,
   parseAuthority,
+  type Scheme,
   sameHost,
 } from '../../core/destination.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { requestFraming } from '../../wire/http1/framing.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
+
+/** What a request that can be read is asked by. */
+type ReadScheme = Exclude<Scheme, 'tunnel'>;
 
 /** What a request head asks for, once target and Host agree. */
 export interface Target {
@@ -29,9 +33,11 @@ export interface Target {
 export function readTarget(head: RequestHead, within?: Destination): Target {
   const host = hostValue(head);
   if (head.method === 'CONNECT') return connectTarget(head, host, within);
+  // Inside TLS that was opened.
+  const scheme = within?.scheme === 'https' ? 'https' : 'http';
   const target = head.target.startsWith('/')
-    ? originTarget(head, host)
-    : absoluteTarget(head, host);
+    ? originTarget(head, host, scheme)
+    : absoluteTarget(head, host, scheme);
   if (within !== undefined && !sameEndpoint(target.destination, within)) {
     throw new Refusal(
       'host-mismatch',
@@ -59,40 +65,52 @@ function connectTarget(
   return { destination, request: undefined, originForm: '' };
 }
 
-function absoluteTarget(head: RequestHead, hostText: string | undefined): Target {
+function absoluteTarget(
+  head: RequestHead,
+  hostText: string | undefined,
+  scheme: ReadScheme,
+): Target {
   const { target } = head;
-  const end = target.slice(7).search(/[/?#]/);
-  const authorityText = end < 0 ? target.slice(7) : target.slice(7, 7 + end);
+  const prefix = `${scheme}://`;
+  const behind = target.slice(prefix.length);
+  const end = behind.search(/[/?#]/);
+  const authorityText = end < 0 ? behind : behind.slice(0, end);
   // What is spelt alike is the same, so that most need not be read twice.
   const isOther = hostText !== undefined && hostText !== authorityText;
   const host = isOther ? parseAuthority(hostText) : undefined;
-  if (!/^http:\/\//i.test(target)) {
+  if (target.slice(0, prefix.length).toLowerCase() !== prefix) {
     throw new Refusal(
       'request-invalid',
-      'the target must be host:port after CONNECT, a path, or begin with http://',
+      `the target must be host:port after CONNECT, a path, or begin with ${prefix}`,
     );
   }
-  const rest = end < 0 ? '' : target.slice(7 + end);
+  const rest = end < 0 ? '' : behind.slice(end);
   const authority = parseAuthority(authorityText);
-  if (host !== undefined) agree(host, authority, DEFAULT_PORTS.http);
+  if (host !== undefined) agree(host, authority, DEFAULT_PORTS[scheme]);
   // RFC 9112 3.2.4: what asks about the server as a whole.
-  if (rest === '' && head.method === 'OPTIONS') return plainTarget(head, authority, '*');
-  return plainTarget(head, authority, rest.startsWith('/') ? rest : `/${rest}`);
+  if (rest === '' && head.method === 'OPTIONS') return readableTarget(head, authority, '*', scheme);
+  const originForm = rest.startsWith('/') ? rest : `/${rest}`;
+  return readableTarget(head, authority, originForm, scheme);
 }
 
-function originTarget(head: RequestHead, host: string | undefined): Target {
+function originTarget(head: RequestHead, host: string | undefined, scheme: ReadScheme): Target {
   if (host === undefined) throw new Refusal('request-invalid', 'a path alone needs a Host header');
-  return plainTarget(head, parseAuthority(host), head.target);
+  return readableTarget(head, parseAuthority(host), head.target, scheme);
 }
 
-function plainTarget(head: RequestHead, authority: Authority, originForm: string): Target {
+function readableTarget(
+  head: RequestHead,
+  authority: Authority,
+  originForm: string,
+  scheme: ReadScheme,
+): Target {
   if (originForm.includes('#')) throw new Refusal('request-invalid', 'the target has a fragment');
   const query = originForm.indexOf('?');
   return {
     destination: {
-      scheme: 'http',
+      scheme,
       host: authority.host,
-      port: authority.port ?? DEFAULT_PORTS.http,
+      port: authority.port ?? DEFAULT_PORTS[scheme],
     },
     request: { method: head.method, path: query < 0 ? originForm : originForm.slice(0, query) },
     originForm,

@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import type {
   Connection,
   Conversation,
@@ -7,37 +8,20 @@ import type {
   TunnelEnd,
 } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
-import { type Destination, sameHost } from '../../core/destination.ts';
-import { Hostname } from '../../core/hostname.ts';
-import { Ip } from '../../core/ip.ts';
-import type { Reason, Trouble } from '../../core/reasons.ts';
-import { Refusal } from '../../core/refusal.ts';
-import { type Channel, ChannelLost } from '../../stream/channel.ts';
-import {
-  ACCESS_DENIED_ALERT,
-  type ClientHello,
-  ClientHelloReader,
-  NotTls,
-} from '../../wire/client-hello.ts';
+import type { Destination } from '../../core/destination.ts';
+import type { Channel, ChannelLost } from '../../stream/channel.ts';
+import { ACCESS_DENIED_ALERT, type ClientHello } from '../../wire/client-hello.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { type Client, headEvidence, type ProxyContext, ProxyConversation } from './client.ts';
+import { type CheckedHello, takeHello } from './hello.ts';
+import type { ServeInside } from './inside.ts';
+import { openTls } from './opened-tls.ts';
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
 const NOTHING = Buffer.alloc(0);
-
-/** A ClientHello that may go on, and what the client sent up to its end. */
-interface Checked {
-  readonly hello: ClientHello;
-  readonly bytes: Buffer;
-}
-
-/** What it was when no ClientHello came. */
-const HELLO_TROUBLES = {
-  reset: 'client-reset',
-  abandoned: 'upstream-reset',
-  idle: 'idle-timeout',
-  'too-slow': 'idle-timeout',
-} as const satisfies Record<ChannelLost['code'], Trouble>;
+const NO_BYTES = { bytesUp: 0, bytesDown: 0 } as const;
+/** Some clients look at the certificate only once the handshake is done. */
+const LEFT = 'the client closed behind the handshake, without a request';
 
 /**
  * CONNECT: decide, record, dial, 200, read the ClientHello, check it, then pass bytes.
@@ -46,23 +30,25 @@ const HELLO_TROUBLES = {
  *     client <--200-------------------------- gateway --TCP--> address
  *     client --ClientHello (SNI)------------> gateway            SNI must be the CONNECT host
  *     client ================ bytes ========= gateway ========== address
+ *
+ * Where the rule says `intercept`, nothing is dialled: the gateway answers the TLS itself, and the requests inside are
+ * exchanges of their own. So are those of CONNECT to port 80, which come in clear.
  */
 export class Tunnel extends ProxyConversation implements Conversation<Channel> {
   readonly action = 'CONNECT';
   readonly request = undefined;
   readonly destination: Destination;
   readonly #evidence: Evidence;
-  readonly #serveInside: (within: Destination, evidence: Evidence) => Promise<void>;
+  readonly #serveInside: ServeInside;
   #grant: Grant<Channel> | undefined;
   #upstream: Connection<Channel> | undefined;
 
-  /** @param serveInside reads what follows as plain HTTP requests for one destination: CONNECT to port 80 */
   constructor(
     client: Client,
     proxy: ProxyContext,
     head: RequestHead,
     destination: Destination,
-    serveInside: (within: Destination, evidence: Evidence) => Promise<void>,
+    serveInside: ServeInside,
   ) {
     super(client, proxy, head);
     this.destination = destination;
@@ -76,22 +62,46 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    if (!this.#plainInside) this.#upstream = await grant.dial(this.trail);
+    if (!this.#plainInside && grant.intercept === undefined)
+      this.#upstream = await grant.dial(this.trail);
   }
 
   /** No function of it waits while bytes pass: a tunnel may last for days, and each that did would keep what it has seen. */
   async relay(): Promise<Outcome> {
     this.channel.write(ESTABLISHED);
     this.status = 200;
-    const upstream = this.#upstream;
+    const upstream = this.#upstream as Connection<Channel>;
     this.#upstream = undefined;
-    if (upstream === undefined) {
-      await this.#serveInside(this.destination, this.#evidence);
-      return { status: 200, error: null, bytesUp: 0, bytesDown: 0 };
-    }
+    const contextOf = this.#grant?.intercept;
+    if (this.#plainInside) return this.#serve();
+    if (contextOf !== undefined) return this.#intercept(contextOf);
     if (this.#grant?.decision.settings?.tls === 'off') return this.#pass(upstream, undefined);
     const checked = await this.#checkHello(upstream);
     return 'status' in checked ? checked : this.#pass(upstream, checked);
+  }
+
+  async #serve(): Promise<Outcome> {
+    const { destination, channel } = this;
+    await this.#serveInside({ destination, evidence: this.#evidence, channel });
+    return outcome({ error: null, ...NO_BYTES }, undefined);
+  }
+
+  async #intercept(contextOf: () => Promise<SecureContext>): Promise<Outcome> {
+    const checked = await this.#checkHello(undefined);
+    if ('status' in checked) return checked;
+    const { hello, bytes } = checked;
+    const failed = (detail: string) =>
+      outcome({ error: 'client-tls-failed', detail, ...NO_BYTES }, hello);
+    const context = await contextOf();
+    const opened = await openTls(this.channel, bytes, context, this.proxy.config.timeouts);
+    if (typeof opened === 'string') return failed(opened);
+    const { host, port } = this.destination;
+    const destination = { scheme: 'https', host, port } as const;
+    const evidence = this.#evidence;
+    const rejection = await this.#serveInside({ destination, evidence, channel: opened });
+    opened.end();
+    if (rejection === 'closed-before-a-byte') return failed(LEFT);
+    return outcome({ error: null, ...NO_BYTES }, hello);
   }
 
   /** Several clients send CONNECT to port 80 for `http://`; it is read, so that paths and methods are decided on. */
@@ -100,21 +110,18 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
   }
 
   /** What the client may go on with, or how the tunnel ended. */
-  async #checkHello(upstream: Connection<Channel>): Promise<Checked | Outcome> {
-    const reader = new ClientHelloReader();
-    this.#watch(upstream.stream);
-    try {
-      const hello = await this.#takeHello(reader);
-      if (hello === undefined) return this.#end(upstream, { error: 'client-reset' });
-      if (!namesHost(hello, this.destination)) return this.#deny(upstream, 'sni-mismatch', hello);
-      return { hello, bytes: reader.bytes };
-    } catch (error) {
-      if (error instanceof NotTls) return this.#deny(upstream, 'protocol-mismatch', undefined);
-      if (!(error instanceof ChannelLost)) throw error;
-      return this.#end(upstream, { error: HELLO_TROUBLES[error.code] });
-    } finally {
-      upstream.stream.abandon();
-    }
+  async #checkHello(upstream: Connection<Channel> | undefined): Promise<CheckedHello | Outcome> {
+    if (upstream !== undefined) this.#watch(upstream.stream);
+    const { headMs } = this.proxy.config.timeouts;
+    const taken = await takeHello(this.channel, this.destination, headMs);
+    upstream?.stream.abandon();
+    if ('bytes' in taken) return taken;
+    // Before it is on record, which may fail: nothing of this tunnel goes out any more.
+    upstream?.stream.destroy();
+    if ('error' in taken) return outcome({ ...taken, ...NO_BYTES }, undefined);
+    await this.#grant?.record(deny('hello', taken.reason));
+    if (taken.hello !== undefined) this.channel.write(ACCESS_DENIED_ALERT);
+    return outcome({ error: null, ...NO_BYTES }, taken.hello);
   }
 
   /** Nobody need wait for a hello that has nowhere to go. What the upstream says first is kept for the tunnel. */
@@ -130,30 +137,7 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     );
   }
 
-  #takeHello(reader: ClientHelloReader): Promise<ClientHello | undefined> {
-    const { headMs } = this.proxy.config.timeouts;
-    return this.channel.take((chunk) => reader.push(chunk), headMs);
-  }
-
-  async #deny(
-    upstream: Connection<Channel>,
-    reason: Reason,
-    hello: ClientHello | undefined,
-  ): Promise<Outcome> {
-    // Before it is on record, which may fail: nothing of this tunnel goes out any more.
-    upstream.stream.destroy();
-    await this.#grant?.record(deny('hello', reason));
-    if (hello !== undefined) this.channel.write(ACCESS_DENIED_ALERT);
-    return this.#end(upstream, { error: null }, hello);
-  }
-
-  /** Ends a tunnel through which nothing has passed. */
-  #end(upstream: Connection<Channel>, end: Pick<TunnelEnd, 'error'>, hello?: ClientHello): Outcome {
-    upstream.stream.destroy();
-    return outcome({ ...end, bytesUp: 0, bytesDown: 0 }, hello);
-  }
-
-  #pass(upstream: Connection<Channel>, checked: Checked | undefined): Promise<Outcome> {
+  #pass(upstream: Connection<Channel>, checked: CheckedHello | undefined): Promise<Outcome> {
     const grant = this.#grant as Grant<Channel>;
     const hello = checked?.hello;
     const end = grant.tunnel(this.channel, upstream, checked?.bytes ?? NOTHING);
@@ -161,18 +145,6 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
   }
 }
 
-function outcome(end: TunnelEnd, hello: ClientHello | undefined): Outcome {
+function outcome(end: TunnelEnd & { detail?: string }, hello: ClientHello | undefined): Outcome {
   return hello === undefined ? { status: 200, ...end } : { status: 200, ...end, tls: hello };
-}
-
-/** Another name inside than outside is how a tunnel to an allowed host reaches its neighbour on a shared address. */
-function namesHost(hello: ClientHello, destination: Destination): boolean {
-  if (destination.host instanceof Ip) return hello.sni === null;
-  if (hello.sni === null) return false;
-  try {
-    return sameHost(Hostname.parse(hello.sni), destination.host);
-  } catch (error) {
-    if (error instanceof Refusal) return false;
-    throw error;
-  }
 }
