@@ -34,6 +34,8 @@ export interface Standing {
   readonly exit: string | null;
   /** The credential that the request takes on, and the version of its secret once that was read. Never the secret. */
   readonly credential?: { readonly name: string; readonly version: string | null };
+  /** The TLS inside this tunnel is opened: its requests have records of their own. */
+  readonly intercepted?: true;
   /** The parent proxy that the exit leads through, and its address once it was dialled. */
   readonly parent?: { readonly name: string; readonly address: string | null };
 }
@@ -141,10 +143,11 @@ export function encodeFacts(
 
 /** What the decision line and the outcome line after it share besides the facts. */
 export function encodeStanding(
-  standing: Omit<Standing, 'decision' | 'parent' | 'credential'> & {
+  standing: Omit<Standing, 'decision' | 'parent' | 'credential' | 'intercepted'> & {
     readonly decision: Decision | undefined;
     readonly parent: Standing['parent'] | undefined;
     readonly credential: Standing['credential'] | undefined;
+    readonly intercepted: boolean;
   },
 ): string {
   const { client, way, destination, external } = standing.class;
@@ -155,7 +158,8 @@ export function encodeStanding(
       `"decision":${encodeDecision(standing.decision)},` +
       `"policy":${quote(standing.policy)},"exit":${quoteOrNull(standing.exit)}` +
       parentField(standing.parent) +
-      credentialField(standing.credential),
+      credentialField(standing.credential) +
+      (standing.intercepted ? ',"intercepted":true' : ''),
   );
 }
 

@@ -188,6 +188,13 @@ export class ExchangeRecord {
     return this.#decision?.settings?.credential;
   }
 
+  /** What goes to port 80 has no TLS that could be opened. */
+  get #intercepted(): boolean {
+    const { request, destination } = this.#conversation;
+    if (request !== undefined || destination instanceof Refusal) return false;
+    return this.#decision?.settings?.intercept === true && destination.port !== 80;
+  }
+
   #encoded(): string {
     const client = this.#conversation.client.ip;
     const destination = this.#address ?? null;
@@ -203,6 +210,7 @@ export class ExchangeRecord {
       exit: this.#decision?.settings?.via ?? null,
       parent: parent && { name: parent.name, address: this.#parent?.text ?? null },
       credential: lent === undefined ? lent : { name: lent, version: this.#lent?.version ?? null },
+      intercepted: this.#intercepted,
     });
     return this.#standing;
   }

@@ -28,7 +28,8 @@ test('a request within https:// is decided on, sent over verified TLS, and recor
     [authority, '/repos/acme', 'fn', 'api'],
   );
   const outer = await gateway.outcome(({ action }) => action === 'CONNECT');
-  assert.equal(outer.tls?.sni, 'api.localhost');
+  assert.deepEqual([outer.tls?.sni, outer.intercepted], ['api.localhost', true]);
+  assert.equal(inner.intercepted, undefined);
 });
 
 test('the CA is made for the gateway alone, and its leaves name one host for a day', async (t) => {
