@@ -1,8 +1,9 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createCertificates } from '../test/support/certificates.ts';
 import { UPSTREAM } from './build.ts';
-import type { Peer } from './peers/peer.ts';
+import { HOST, type Peer, TOKEN } from './peers/peer.ts';
 import { OURS } from './peers/peers.ts';
 import { cpuSeconds } from './process-tree.ts';
 import { freePorts, startProgram } from './programs.ts';
@@ -15,7 +16,7 @@ export interface OpenCourse extends Course {
   close(): Promise<void>;
 }
 
-/** Starts what all rows lead to: nginx, which answers small pages, and the end of the tunnels. */
+/** Starts what all rows lead to: nginx, which answers small pages, over TLS those who have the token, and the end of the tunnels. */
 export async function openCourse(
   peers: readonly Peer[],
   { seconds, warmUp }: Pick<Course, 'seconds' | 'warmUp'>,
@@ -23,11 +24,15 @@ export async function openCourse(
   const dir = mkdtempSync(join(tmpdir(), 'sekisho-bench-'));
   // Squid as root goes on as another user, who has to get here.
   chmodSync(dir, 0o755);
-  const [httpPort, tunnelPort] = (await freePorts(2)) as [number, number];
-  writeFileSync(join(dir, 'nginx.conf'), nginx(dir, httpPort));
+  const [httpPort, httpsPort, tunnelPort] = (await freePorts(3)) as [number, number, number];
+  const { ca, cert, key } = createCertificates(HOST);
+  const caFile = join(dir, 'ca.pem');
+  writeFileSync(caFile, ca);
+  writeFileSync(join(dir, 'leaf.pem'), Buffer.concat([cert, key]));
+  writeFileSync(join(dir, 'nginx.conf'), nginx(dir, httpPort, httpsPort));
   const args = ['-c', join(dir, 'nginx.conf'), '-e', join(dir, 'nginx.err')];
   const output = join(dir, 'upstreams.log');
-  const pages = await startProgram('nginx', args, { output, ports: [httpPort] });
+  const pages = await startProgram('nginx', args, { output, ports: [httpPort, httpsPort] });
   const end = await startProgram(UPSTREAM, [String(tunnelPort)], { output, ports: [tunnelPort] });
   let sites = 0;
   return {
@@ -35,10 +40,11 @@ export async function openCourse(
     peers,
     seconds,
     warmUp,
-    site({ rules = RULES, checked = false, probe = undefined } = {}) {
+    site({ rules = RULES, checked = false, injects = false, probe = undefined } = {}) {
       const place = join(dir, String(sites++));
       mkdirSync(place);
-      return { dir: place, httpPort, tunnelPort, rules, checked, probe };
+      const choice = { rules, checked, injects, probe };
+      return { dir: place, httpPort, httpsPort, caFile, tunnelPort, ...choice };
     },
     upstreamCpu: () => cpuSeconds(pages.pid) + cpuSeconds(end.pid),
     async close() {
@@ -49,7 +55,7 @@ export async function openCourse(
   };
 }
 
-function nginx(dir: string, port: number): string {
+function nginx(dir: string, httpPort: number, httpsPort: number): string {
   return `
 daemon off;
 master_process off;
@@ -61,8 +67,17 @@ http {
   keepalive_requests 1000000000;
   keepalive_timeout 10m;
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${httpPort} backlog=4096;
     location / { return 200 "${PAGE}"; }
+  }
+  server {
+    listen 127.0.0.1:${httpsPort} ssl backlog=4096;
+    ssl_certificate ${join(dir, 'leaf.pem')};
+    ssl_certificate_key ${join(dir, 'leaf.pem')};
+    location / {
+      if ($http_authorization != "token ${TOKEN}") { return 401; }
+      return 200 "${PAGE}";
+    }
   }
 }
 `;

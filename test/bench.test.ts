@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { build } from '../bench/build.ts';
 import { loadHttp } from '../bench/load.ts';
+import type { ContestantResult } from '../bench/measure.ts';
 import { needs } from './support/programs.ts';
 import { ROOT } from './support/sources.ts';
 
@@ -31,6 +32,25 @@ test('one row against one peer prints its ratio and writes its figures', {
     assert.equal(figures.failed.max, 0, name);
     assert.ok(figures.rate.min > 0, name);
   }
+});
+
+test('requests take on the token in the gateway and in mitmproxy, and none fails', {
+  skip: needs('mitmproxy', 'nginx-light', 'build-essential'),
+}, () => {
+  const out = join(work, 'injected.json');
+  const row = ['injected', '--peer', 'mitmproxy', '--quick', '--out', out];
+  const options = { cwd: ROOT, encoding: 'utf8', stdio: 'pipe' } as const;
+  const printed = execFileSync(process.execPath, [join('bench', 'run.ts'), ...row], options);
+  assert.match(printed, /^- (reached|MISSED): requests per CPU-second, against mitmproxy: /m);
+  assert.match(printed, /^- (reached|MISSED): CPU of a request, against plain HTTP: /m);
+  const [{ contestants }] = JSON.parse(readFileSync(out, 'utf8')).rows;
+  const served = contestants.filter(
+    ({ figures }: ContestantResult) => figures.failed?.max === 0 && (figures.rate?.min ?? 0) > 0,
+  );
+  assert.deepEqual(
+    served.map(({ name }: ContestantResult) => name),
+    ['sekisho', 'mitmproxy', 'sekisho, plain'],
+  );
 });
 
 test('a server that closes every connection without a word is measured, not failed', {

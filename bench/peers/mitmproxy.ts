@@ -9,11 +9,12 @@ import {
   IDENTITY,
   IDENTITY_HEADER,
   type Peer,
-  proxyRequest,
+  pageRequest,
   type Site,
+  TOKEN,
 } from './peer.ts';
 
-/** With the same rule as an addon; tunnels stay closed to it. */
+/** With the same rules as an addon; tunnels stay closed to it. */
 export const mitmproxy: Peer = {
   name: 'mitmproxy',
   present: () => onPath('mitmdump'),
@@ -31,6 +32,7 @@ async function start(site: Site) {
     `
 from mitmproxy import http
 PERMITTED = frozenset(${JSON.stringify(hosts(site.rules))})
+INJECTS = ${site.injects ? 'True' : 'False'}
 
 def check(flow):
     known = flow.request.headers.pop("${IDENTITY_HEADER}", None) == "${IDENTITY}"
@@ -39,18 +41,23 @@ def check(flow):
 
 def request(flow):
     check(flow)
+    if INJECTS and flow.response is None:
+        flow.request.scheme = "https"
+        flow.request.headers["Authorization"] = "token ${TOKEN}"
 
 def http_connect(flow):
     check(flow)
 `,
   );
   const listen = ['--listen-host', '127.0.0.1', '--listen-port', String(port)];
-  const args = [...listen, '--set', `confdir=${site.dir}`, '--ignore-hosts', '.*', '-s', addon];
+  const trust = ['--set', `ssl_verify_upstream_trusted_ca=${site.caFile}`];
+  const dir = ['--set', `confdir=${site.dir}`];
+  const args = [...listen, ...dir, ...trust, '--ignore-hosts', '.*', '-s', addon];
   const output = join(site.dir, 'mitmproxy.log');
   const program = await startProgram('mitmdump', args, { output, ports: [port] });
   return {
     pid: program.pid,
-    http: { port, request: proxyRequest(site.httpPort) },
+    http: { port, request: pageRequest(site) },
     tunnel: { port, head: connectHead(site.tunnelPort) },
     stop: () => program.stop(),
   };

@@ -4,12 +4,18 @@ export interface Site {
   readonly dir: string;
   /** Of nginx, which answers small pages. */
   readonly httpPort: number;
+  /** Of the same pages over TLS, for requests that carry the token. */
+  readonly httpsPort: number;
+  /** PEM of the CA that alone vouches for them. */
+  readonly caFile: string;
   /** Of what the tunnels lead to. */
   readonly tunnelPort: number;
   /** How many hosts the policy lets through. */
   readonly rules: number;
   /** Whether what comes through a tunnel has to begin with a ClientHello that names the host. */
   readonly checked: boolean;
+  /** Whether plain requests go on over TLS, with the token that clients have not. */
+  readonly injects: boolean;
   /** What is looked at from within the processes of a gateway. */
   readonly probe: Probe | undefined;
 }
@@ -43,6 +49,8 @@ export interface RunningPeer {
 export const HOST = 'localhost';
 export const IDENTITY_HEADER = 'X-Bench-Identity';
 export const IDENTITY = 'c0ffee00-5eed-4bad-9dea-0123456789ab';
+/** What a request over TLS has to carry as `Authorization`. */
+export const TOKEN = 'ghp_0AbCdEfGhIjKlMnOpQrStUvWxYz0123456';
 
 /** What peers can read that recognise a header. */
 const RECOGNISED = `${IDENTITY_HEADER}: ${IDENTITY}\r\n`;
@@ -53,6 +61,11 @@ export function hosts(count: number): string[] {
     ...Array.from({ length: count - 1 }, (_, i) => `api-${i}.service-${i % 100}.example.com`),
     HOST,
   ];
+}
+
+/** For a page; one that is injected asks in clear for what is there over TLS. */
+export function pageRequest({ injects, httpPort, httpsPort }: Site): string {
+  return proxyRequest(injects ? httpsPort : httpPort);
 }
 
 export function proxyRequest(httpPort: number, identity = RECOGNISED): string {

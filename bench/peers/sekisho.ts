@@ -12,12 +12,15 @@ import {
   IDENTITY_HEADER,
   type Peer,
   type Probe,
-  proxyRequest,
+  pageRequest,
   type Site,
+  TOKEN,
 } from './peer.ts';
 
 const ASK_AGAIN_MS = 20;
 const PULSE_MS = 1_500;
+/** In the environment of whatever reads the policy. */
+const SECRETS = { BENCH_IDENTITY: IDENTITY, BENCH_TOKEN: TOKEN };
 /** Loaded first by each of its processes. */
 const PROBES: Readonly<Record<Probe, URL>> = {
   stalls: new URL('../stalls.ts', import.meta.url),
@@ -51,14 +54,14 @@ async function start(site: Site, workers: number) {
   write();
   const args = [GATEWAY, 'run', '-c', file];
   const env = {
-    BENCH_IDENTITY: IDENTITY,
+    ...SECRETS,
     BENCH_DIR: site.dir,
     ...(site.probe && { NODE_OPTIONS: `--import ${PROBES[site.probe]}` }),
   };
   const program = await startProgram(process.execPath, args, { env, output, ports: [port] });
   return {
     pid: program.pid,
-    http: { port, request: proxyRequest(site.httpPort) },
+    http: { port, request: pageRequest(site) },
     tunnel: { port, head: connectHead(site.tunnelPort) },
     async reload() {
       const before = reloads(output);
@@ -85,7 +88,7 @@ async function connectionsOf(file: string): Promise<number[]> {
   await wait(PULSE_MS);
   const told = execFileSync(process.execPath, [GATEWAY, 'status', '-c', file, '--json'], {
     encoding: 'utf8',
-    env: { ...process.env, BENCH_IDENTITY: IDENTITY },
+    env: { ...process.env, ...SECRETS },
   });
   const { workers } = JSON.parse(told) as { workers: { connections: number }[] };
   return workers.map(({ connections }) => connections);
@@ -101,11 +104,12 @@ interface Shape {
   readonly workers: number;
 }
 
-function policy({ dir, rules, checked }: Site, { port, admin, workers }: Shape, edition: number) {
-  const tls = checked ? 'required' : 'off';
+function policy(site: Site, { port, admin, workers }: Shape, edition: number) {
+  const { dir, rules, checked, injects, caFile } = site;
+  const tls = checked ? 'tls: required' : 'tls: off';
   const rule = (host: string, i: number) =>
     host.endsWith(HOST)
-      ? `{ name: r${i}, allow: [bench], to: [${host === HOST ? `${host}.` : host}], ports: ["1-65535"], tls: ${tls}, addresses: [127.0.0.1] }`
+      ? `{ name: r${i}, allow: [bench], to: [${host === HOST ? `${host}.` : host}], ports: ["1-65535"], addresses: [127.0.0.1], ${injects && host === HOST ? 'with: token' : tls} }`
       : `{ name: r${i}, allow: [bench], to: [${host}] }`;
   const all = [...hosts(rules).slice(1), `edition-${edition}.example.com`].map(rule);
   // Names without end, for what opens and closes.
@@ -122,5 +126,14 @@ principals:
   bench: { identify: [{ header: { name: ${IDENTITY_HEADER}, value: { env: BENCH_IDENTITY } } }] }
 rules:
 ${all.map((line) => `  - ${line}`).join('\n')}
+${injects ? credential(caFile) : ''}`;
+}
+
+function credential(caFile: string): string {
+  return `credentials:
+  token:
+    for: ${HOST}.
+    tls: { ca: { file: ${caFile} } }
+    header: { Authorization: ["token ", { env: BENCH_TOKEN }] }
 `;
 }

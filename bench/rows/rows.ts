@@ -3,6 +3,7 @@ import { churn } from './churn.ts';
 import { connectHello, connectRaw } from './connect.ts';
 import { decide } from './decide.ts';
 import { idle } from './idle.ts';
+import { injected } from './injected.ts';
 import { latency } from './latency.ts';
 import { plainHttp } from './plain-http.ts';
 import { ranges } from './ranges.ts';
@@ -13,6 +14,7 @@ import { workers } from './workers.ts';
 
 export const ROWS: readonly Row[] = [
   plainHttp,
+  injected,
   connectRaw,
   connectHello,
   bulkDown,

@@ -34,6 +34,8 @@ export interface GatewayProcess {
   /** Asks for the status until it fits. */
   until(fits: (status: StatusReport) => boolean): Promise<StatusReport>;
   metrics(): Promise<string>;
+  /** Any page of the admin API, whatever its status. */
+  page(path: string): Promise<string>;
 }
 
 const ASK_AGAIN_MS = 20;
@@ -72,12 +74,12 @@ export async function startGatewayProcess(
   const ready = await logged(/"msg":"ready"/);
   const listening = await logged(/"msg":"listening"/);
   const [port, admin] = [portIn(listening), portIn(ready)];
-  const get = async (path: string) => {
+  const page = async (path: string) => {
     const token = await readToken(join(dir, 'var'));
     const headers = { authorization: authorization(token) };
-    return fetch(`http://127.0.0.1:${admin}${path}`, { headers });
+    return (await fetch(`http://127.0.0.1:${admin}${path}`, { headers })).text();
   };
-  const status = async () => (await (await get('/v1/status')).json()) as StatusReport;
+  const status = async () => JSON.parse(await page('/v1/status')) as StatusReport;
   return {
     port,
     dir,
@@ -94,7 +96,8 @@ export async function startGatewayProcess(
         await wait(ASK_AGAIN_MS);
       }
     },
-    metrics: async () => (await get('/metrics')).text(),
+    metrics: () => page('/metrics'),
+    page,
   };
 }
 

@@ -42,6 +42,7 @@ export const PROGRAMS = {
     serves: "a reader of logs in Squid's native format",
     present: () => onPath('calamaris'),
   },
+  mitmproxy: { serves: 'a peer of the benchmark', present: () => onPath('mitmdump') },
   'nginx-light': { serves: 'nginx as an upstream', present: () => onPath('nginx') },
   nftables: { serves: 'nft, whose sets follow published ranges', present: () => onPath('nft') },
   'mariadb-server': {
