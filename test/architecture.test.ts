@@ -70,6 +70,7 @@ const PURE = ['core', 'policy', 'wire'];
 const PURE_IMPORTS: Readonly<Record<string, readonly string[] | 'all'>> = {
   'node:buffer': ['Buffer', 'isUtf8'],
   'node:crypto': ['createHash', 'timingSafeEqual'],
+  'node:http': ['STATUS_CODES'],
   'node:net': ['isIP', 'isIPv4', 'isIPv6'],
   'node:url': ['domainToASCII'],
   'node:util': ['inspect'],
