@@ -61,7 +61,7 @@ const ROOT_FILES = [
   'worker.ts',
   'workers.ts',
 ];
-const JOINING_FOLDERS = ['admin', 'cli', 'processes'];
+const JOINING_FOLDERS = ['admin', 'cli', 'lambda', 'processes'];
 
 /** No I/O, no clock, no chance. */
 const PURE = ['core', 'policy', 'wire'];
@@ -90,6 +90,7 @@ const REVEALS: readonly string[] = [
   'credential/kinds/parameter-store.ts',
   'credential/values.ts',
   'identity/identify.ts',
+  'lambda/sign/policy.ts',
   'traces/otlp.ts',
   'upstream/parent-credential.ts',
 ];
