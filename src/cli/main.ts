@@ -6,6 +6,7 @@ import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
 import { exitsCommand } from './exits.ts';
 import { explainCommand } from './explain.ts';
+import { lambdaCommand } from './lambda.ts';
 import { rangesCommand } from './ranges.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
@@ -20,6 +21,7 @@ const COMMANDS: readonly (() => Command)[] = [
   diffCommand,
   exitsCommand,
   explainCommand,
+  lambdaCommand,
   rangesCommand,
   runCommand,
   schemaCommand,

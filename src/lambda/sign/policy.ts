@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, RemoteSecretRef } from '../../config/config.ts';
 import { load } from '../../config/load.ts';
@@ -11,6 +12,7 @@ import type { SecretStore } from '../../secret/store.ts';
 /** A policy that is kept in Parameter Store is looked at again so often. */
 const TTL_MS = 300_000;
 const FILE = 'sekisho.yaml';
+const PREFIX = 'SSM_SIGN_PROXY_PREFIX';
 
 /** What a function decides by. */
 export interface FunctionPolicy {
@@ -38,8 +40,13 @@ export function functionPolicy(around: PolicySurroundings): FunctionPolicy {
   const inForce =
     prefix === undefined
       ? fromFile(join(around.folder, FILE), around)
-      : fromText(conventionPolicy(prefix), 'SSM_SIGN_PROXY_PREFIX', around);
+      : fromText(conventionPolicy(prefix), PREFIX, around);
   return { current: () => Promise.resolve(inForce) };
+}
+
+/** The policy that a prefix stands for. @throws ConfigError */
+export function conventionConfig(prefix: string): Config {
+  return loadText(conventionPolicy(prefix), PREFIX, { env: {}, folder: '' }).config;
 }
 
 /** Whoever may invoke the function may use every API that something is stored for. */
@@ -83,15 +90,15 @@ class StoredPolicy implements FunctionPolicy {
 }
 
 function fromText(text: string, name: string, around: PolicySurroundings): InForce {
+  return checked(loadText(text, name, around), around);
+}
+
+/** @param name what its faults are told of */
+function loadText(text: string, name: string, around: Pick<PolicySurroundings, 'env' | 'folder'>) {
   const file = join(around.folder, name.replaceAll('/', '_'));
-  const readFile = (path: string): Uint8Array => {
-    if (path === file) return Buffer.from(text);
-    throw Object.assign(new Error('only one text'), { code: 'ENOENT' });
-  };
-  return checked(
-    load(file, { ...nameOf(around), env: around.env, readFile, glob: () => [] }),
-    around,
-  );
+  const readFile = (path: string): Uint8Array =>
+    path === file ? Buffer.from(text) : readFileSync(path);
+  return load(file, { ...nameOf(around), env: around.env, readFile });
 }
 
 function fromFile(file: string, around: PolicySurroundings): InForce {
@@ -99,7 +106,7 @@ function fromFile(file: string, around: PolicySurroundings): InForce {
 }
 
 /** In the record the function is its own gateway. */
-function nameOf({ env }: PolicySurroundings): Partial<Surroundings> {
+function nameOf({ env }: Pick<PolicySurroundings, 'env'>): Partial<Surroundings> {
   const name = env.AWS_LAMBDA_FUNCTION_NAME;
   return name === undefined ? {} : { hostname: name };
 }
