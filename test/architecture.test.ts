@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credential: ['core', 'wire', 'secret', 'config (types)'],
   upstream: ['core', 'wire', 'tcp', 'stream', 'secret', 'config (types)'],
   audit: ['core', 'wire', 'config (types)'],
+  client: ['core', 'wire', 'secret'],
   metrics: ['core', 'config (types)', 'audit (types)'],
   traces: ['core', 'config (types)', 'audit (types)'],
   ranges: ['core', 'config (types)'],

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SekishoError } from '../core/errors.ts';
+import { agentCommand, withLongOptions } from './agent.ts';
 import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { diffCommand } from './diff.ts';
@@ -16,6 +17,7 @@ import { whyCommand } from './why.ts';
 
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
 const COMMANDS: readonly (() => Command)[] = [
+  agentCommand,
   auditCommand,
   checkCommand,
   diffCommand,
@@ -38,7 +40,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const command of COMMANDS) program.addCommand(command());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withLongOptions(argv), { from: 'user' });
   } catch (error) {
     process.exitCode = report(error);
   }

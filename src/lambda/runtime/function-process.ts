@@ -171,12 +171,23 @@ function failure(errorType: string, errorMessage: string): Invoked {
 /** A module is run by this Node, everything else by itself. */
 function commandOf({ file, handler, memoryMb }: LocalFunction): [string, string[]] {
   if (!MODULE.test(extname(file))) return [resolve(file), []];
-  const [runtime, code] = [BOOTSTRAP.href, pathToFileURL(file).href].map((url) =>
-    JSON.stringify(url),
+  const [runtime, code, name] = [BOOTSTRAP.href, pathToFileURL(file).href, handler].map((text) =>
+    JSON.stringify(text),
   );
-  const script = `(await import(${runtime})).runFunction(() => import(${code}), ${JSON.stringify(handler)});`;
+  const script = [
+    '(await import(',
+    runtime,
+    ')).runFunction(() => import(',
+    code,
+    '), ',
+    name,
+    ')',
+  ];
   const heap = `--max-old-space-size=${Math.max(64, memoryMb)}`;
-  return [process.execPath, [heap, '--no-warnings', '--input-type=module', '--eval', script]];
+  return [
+    process.execPath,
+    [heap, '--no-warnings', '--input-type=module', '--eval', script.join('')],
+  ];
 }
 
 function folderOf({ file }: LocalFunction): string {
