@@ -59,16 +59,20 @@ async function serveOne(handler: Handler): Promise<void> {
   await call('POST', `invocation/${id}/error`, describe(tooLarge));
 }
 
-/** A handler of the old kind calls back; all others give a promise, or a value. */
+/** A handler of the old kind calls back, or leaves nothing to wait for; all others give a promise, or a value. */
 function run(handler: Handler, event: unknown, context: Context): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    const callsBack = handler.length >= 3;
+    const nothingLeft = () => resolve(null);
     const callback: Callback = (error, result) => {
+      process.off('beforeExit', nothingLeft);
       if (error === null || error === undefined) resolve(result);
       else reject(error);
     };
+    if (callsBack) process.once('beforeExit', nothingLeft);
     Promise.resolve(handler(event, context, callback)).then((result) => {
-      if (handler.length < 3 || result !== undefined) resolve(result);
-    }, reject);
+      if (!callsBack || result !== undefined) callback(null, result);
+    }, callback);
   });
 }
 
