@@ -5,8 +5,8 @@ import { findIdentity } from './secret/aws-identity.ts';
 import { SecretCache, type SecretMeter } from './secret/cache.ts';
 import { SecretStore } from './secret/store.ts';
 
-/** The credentials of this process. What was read of their secrets outlives a reload. */
-export function createCredentials(env: Environment, meter: SecretMeter, log: Logger): Credentials {
+/** What was read of secrets outlives a reload. */
+export function openSecretStore(env: Environment, meter: SecretMeter, log: Logger): SecretStore {
   const cache = new SecretCache({
     now: () => performance.now(),
     random: Math.random,
@@ -15,9 +15,14 @@ export function createCredentials(env: Environment, meter: SecretMeter, log: Log
       log.warn({ secret, reason: code, detail: message }, 'a secret cannot be had');
     },
   });
-  return new Credentials({
-    store: new SecretStore(cache, { env }),
-    identity: findIdentity({ env }),
-    now: Date.now,
-  });
+  return new SecretStore(cache, { env });
+}
+
+/** The credentials of this process. */
+export function credentialsFrom(store: SecretStore, env: Environment): Credentials {
+  return new Credentials({ store, identity: findIdentity({ env }), now: Date.now });
+}
+
+export function createCredentials(env: Environment, meter: SecretMeter, log: Logger): Credentials {
+  return credentialsFrom(openSecretStore(env, meter, log), env);
 }

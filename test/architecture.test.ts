@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   credential: ['core', 'wire', 'secret', 'config (types)'],
   upstream: ['core', 'wire', 'tcp', 'stream', 'secret', 'config (types)'],
   audit: ['core', 'wire', 'config (types)'],
+  client: ['core', 'wire', 'secret'],
   metrics: ['core', 'config (types)', 'audit (types)'],
   traces: ['core', 'config (types)', 'audit (types)'],
   ranges: ['core', 'config (types)'],
@@ -71,6 +72,7 @@ const PURE = ['core', 'policy', 'wire'];
 const PURE_IMPORTS: Readonly<Record<string, readonly string[] | 'all'>> = {
   'node:buffer': ['Buffer', 'isUtf8'],
   'node:crypto': ['createHash', 'timingSafeEqual'],
+  'node:http': ['STATUS_CODES'],
   'node:net': ['isIP', 'isIPv4', 'isIPv6'],
   'node:url': ['domainToASCII'],
   'node:util': ['inspect'],
@@ -92,6 +94,7 @@ const REVEALS: readonly string[] = [
   'credential/kinds/parameter-store.ts',
   'credential/values.ts',
   'identity/identify.ts',
+  'lambda/sign/policy.ts',
   'traces/otlp.ts',
   'upstream/parent-credential.ts',
 ];

@@ -27,7 +27,7 @@ export interface RecorderOptions {
   /** The gateway's name. */
   readonly gateway: string;
   readonly writer: AuditWriter;
-  readonly recent: RecentExchanges;
+  readonly recent: Pick<RecentExchanges, 'add'>;
   readonly meter: RecorderMeter;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

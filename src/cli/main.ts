@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { SekishoError } from '../core/errors.ts';
+import { agentCommand, withLongOptions } from './agent.ts';
 import { auditCommand } from './audit.ts';
 import { caCommand } from './ca.ts';
 import { checkCommand } from './check.ts';
@@ -7,6 +8,7 @@ import { diffCommand } from './diff.ts';
 import { EXIT } from './exit-codes.ts';
 import { exitsCommand } from './exits.ts';
 import { explainCommand } from './explain.ts';
+import { lambdaCommand } from './lambda.ts';
 import { rangesCommand } from './ranges.ts';
 import { runCommand } from './run.ts';
 import { schemaCommand } from './schema.ts';
@@ -16,12 +18,14 @@ import { whyCommand } from './why.ts';
 
 /** One entry per file in this folder. A command sets `process.exitCode` and returns; it never calls `process.exit`. */
 const COMMANDS: readonly (() => Command)[] = [
+  agentCommand,
   auditCommand,
   caCommand,
   checkCommand,
   diffCommand,
   exitsCommand,
   explainCommand,
+  lambdaCommand,
   rangesCommand,
   runCommand,
   schemaCommand,
@@ -38,7 +42,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   for (const command of COMMANDS) program.addCommand(command());
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(withLongOptions(argv), { from: 'user' });
   } catch (error) {
     process.exitCode = report(error);
   }

@@ -125,6 +125,10 @@ export const TROUBLES = {
   },
   'client-reset': { status: 499, says: 'The client broke the connection.' },
   'idle-timeout': { status: 504, says: 'Nothing moved for longer than the idle limit.' },
+  'response-too-large': {
+    status: 502,
+    says: 'The response is larger than a function may answer.',
+  },
   'gateway-fault': { status: 500, says: 'The gateway itself failed; its log has the fault.' },
 } as const satisfies Record<string, { status: number; says: string }>;
 

@@ -170,3 +170,9 @@ test('a secret with characters beyond ASCII is found as well', () => {
   const latin = Buffer.from(secret).toString('latin1');
   assert.match(redactor.text(latin), /^\*+$/);
 });
+
+test('a token is found also without the scheme that it is stored with', () => {
+  const redactor = new Redactor([`Bearer ${SECRET}`]);
+  for (const form of Object.values(FORMS))
+    assert.ok(!redact(redactor, form(SECRET)).includes(form(SECRET)));
+});

@@ -16,7 +16,7 @@ export const SHORTEST = 6;
 /** All forms of several secrets as one pattern, or undefined where there is nothing long enough to look for. */
 export function compileForms(secrets: readonly string[]): FormNode | undefined {
   const root = newNode();
-  for (const secret of new Set(secrets)) {
+  for (const secret of new Set(secrets.flatMap(withBareToken))) {
     if (secret.length < SHORTEST) continue;
     addChain(root, [...secret].map(escapesOf));
     const bytes = Buffer.from(secret, 'utf8');
@@ -27,6 +27,12 @@ export function compileForms(secrets: readonly string[]): FormNode | undefined {
     for (const before of [0, 1, 2]) addChain(root, [...base64Core(bytes, before)].map(base64Form));
   }
   return root.next.size === 0 ? undefined : root;
+}
+
+/** What stands behind the scheme of an `Authorization` is the token itself, and may come back alone. */
+function withBareToken(secret: string): string[] {
+  const bare = /^[A-Za-z][A-Za-z0-9-]* +(.+)$/s.exec(secret)?.[1];
+  return bare === undefined ? [secret] : [secret, bare];
 }
 
 function newNode(): FormNode {

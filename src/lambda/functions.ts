@@ -1,0 +1,18 @@
+/** A function that is deployed by itself. */
+export interface FunctionEntry {
+  /** Its handler, below `src`, without extension. */
+  readonly entry: string;
+  readonly says: string;
+}
+
+/** One entry for each function: whatever is here can be bundled, and is in the published package. */
+export const FUNCTIONS: Readonly<Record<string, FunctionEntry>> = {
+  sign: {
+    entry: 'lambda/sign/handler',
+    says: 'decides on the requests in events, puts credentials on them, and sends them',
+  },
+};
+
+/** What a bundle's function is called by: its file and its export. */
+export const HANDLER = 'index.handler';
+export const RUNTIME = 'nodejs24.x';

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import { Recorder } from '../../audit/recorder.ts';
+import type { ListenerConfig } from '../../config/config.ts';
+import type { Grant } from '../../core/conversation.ts';
+import { OwnPlaces } from '../../core/places.ts';
+import { Refusal } from '../../core/refusal.ts';
+import type { Credentials } from '../../credential/credentials.ts';
+import { createOwnAddresses } from '../../destination/own-addresses.ts';
+import { createResolver, type Resolver } from '../../destination/resolver.ts';
+import { type Gate, type Permit, runExchange } from '../../exchange.ts';
+import type { InForce } from '../../in-force.ts';
+import type { ProxyContext } from '../../listener/forward-proxy/client.ts';
+import type { Logger } from '../../log.ts';
+import type { Channel } from '../../stream/channel.ts';
+import { UpstreamGrant } from '../../upstream/grants.ts';
+import { HttpPool } from '../../upstream/pool.ts';
+
+export interface GateOptions {
+  readonly log: Logger;
+  readonly credentials: Credentials;
+  /** Where the record goes. */
+  write(line: string): Promise<void>;
+}
+
+/** Of a function: Lambda itself limits how many events it is given at a time, and for how long. */
+const LISTENER: ListenerConfig = {
+  name: 'function',
+  type: 'forward-proxy',
+  bind: [],
+  from: undefined,
+  proxyProtocol: undefined,
+  tls: undefined,
+  timeouts: { headMs: 10_000, connectMs: 10_000, idleMs: 60_000 },
+  limits: { connections: 1, perClient: 1, headBytes: 256 * 1024 },
+  at: { file: 'function', line: 1, column: 1 },
+};
+
+const METER = { passed() {}, exchangeEnded() {}, refusalSuppressed() {} };
+const DIALS = { dialled() {}, tunnels() {}, now: () => performance.now() };
+
+/** The path of an exchange within a function: all of a gateway but its listeners and what processes share. */
+export class FunctionGate {
+  readonly #options: GateOptions;
+  readonly #resolver: Resolver = createResolver({ servers: [] });
+  readonly #own = createOwnAddresses({ listeners: () => [] });
+  /** A connection does not live through the time in which a function is frozen: none is kept. */
+  readonly #pool = new HttpPool({ perKey: 0, total: 0, idleMs: 1 });
+  #recorder: Recorder | undefined;
+  readonly #unwritten = new Set<Promise<void>>();
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  /** What a connection needs to know whose events are decided on by this policy. */
+  contextFor(inForce: InForce): ProxyContext {
+    const gate: Gate<Channel> = {
+      recorder: this.#recorderFor(inForce),
+      resolver: this.#resolver,
+      own: this.#own,
+      inForce: () => inForce,
+      now: Date.now,
+      fault: (error) => this.#options.log.error({ err: error }, 'a fault of the function itself'),
+      grant: (permit) => this.#grant(permit),
+    };
+    return {
+      config: LISTENER,
+      places: new OwnPlaces(),
+      via: `sekisho-${createHash('sha256').update(inForce.config.gateway.name).digest('hex').slice(0, 8)}`,
+      schemes: () => inForce.identifier.schemes,
+      leaving: () => false,
+      run: (conversation) => runExchange(conversation, gate),
+      ownPage: () => Promise.resolve(undefined),
+    };
+  }
+
+  /** Resolves once nothing of the record is under way: what is written afterwards may never be. */
+  async written(): Promise<void> {
+    await Promise.allSettled(this.#unwritten);
+  }
+
+  #recorderFor({ config, digest }: InForce): Recorder {
+    const settings = {
+      policy: digest,
+      owned: config.networks.owned,
+      onFailure: config.audit.onFailure,
+    };
+    this.#recorder ??= new Recorder(
+      {
+        gateway: config.gateway.name,
+        writer: { write: (line) => this.#write(line), adopt() {}, close: () => Promise.resolve() },
+        recent: { add() {} },
+        meter: METER,
+        now: Date.now,
+        elapsed: () => performance.now(),
+        writers: 1,
+      },
+      settings,
+    );
+    this.#recorder.adopt(settings);
+    return this.#recorder;
+  }
+
+  #write(line: string): Promise<void> {
+    const written = this.#options.write(line).catch((error: Error) => {
+      this.#options.log.error({ detail: error.message }, 'the record cannot be written');
+      throw new Refusal('audit-unavailable', 'the record cannot be written');
+    });
+    this.#unwritten.add(written);
+    const settled = () => this.#unwritten.delete(written);
+    written.then(settled, settled);
+    return written;
+  }
+
+  #grant(permit: Permit): Grant<Channel> {
+    const { record, decision, principal, question, addresses, inForce } = permit;
+    const { connectMs, idleMs } = LISTENER.timeouts;
+    const config = inForce.credentials.get(decision.settings?.credential ?? '');
+    // The policy was checked for this: without a credential the request would go out in clear.
+    if (config === undefined) throw new TypeError('a decision without a credential');
+    const credential = this.#options.credentials.grant(config, {
+      destination: question.destination,
+      held: inForce.secret,
+      used: (use) => record.lent(use),
+    });
+    return new UpstreamGrant(
+      {
+        id: record.id,
+        decision,
+        principal,
+        contact: decision.owner ?? principal?.owner ?? inForce.contact,
+        identityHeaders: inForce.identityHeaders,
+        trace: record.trace,
+        credential,
+        // Nobody's TLS ends here: requests come as events.
+        intercept: undefined,
+        alsoTrust: inForce.config.intercept.alsoTrust,
+        destination: question.destination,
+        addresses,
+        record: (later) => record.decision(later),
+        dialled: (connection) => record.dialled(connection),
+        answered: () => record.passed('answer'),
+        opened: () => () => {},
+      },
+      {
+        pool: this.#pool,
+        exits: inForce.exits,
+        parents: { resolver: this.#resolver, own: this.#own },
+        connectMs,
+        idleMs,
+        meter: DIALS,
+      },
+    );
+  }
+}

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { on, once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { AwsIdentity } from '../support/aws/sigv4.ts';
+import { RawClient, run } from '../support/clients.ts';
+import { TOKEN } from '../support/credential-gateway.ts';
+import { type DeployedFunction, deploySigning } from '../support/deployed-function.ts';
+import { needs } from '../support/programs.ts';
+import { ROOT } from '../support/sources.ts';
+
+interface Agent {
+  readonly port: number;
+  readonly pid: number;
+  readonly log: () => string;
+}
+
+async function startAgent(
+  t: TestContext,
+  env: Record<string, string>,
+  args: readonly string[] = ['--function', 'sign', '--bind', '127.0.0.1:0'],
+): Promise<Agent> {
+  const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), 'agent', ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.after(async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  });
+  let log = '';
+  for await (const [chunk] of on(child.stderr, 'data', { close: ['end'] })) {
+    log += chunk;
+    const port = Number(/"listening":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(log)?.[1]);
+    if (!(port > 0)) continue;
+    child.stderr.on('data', (more) => {
+      log += more;
+    });
+    return { port, pid: child.pid as number, log: () => log };
+  }
+  throw new Error(`the agent ended: ${log}`);
+}
+
+const forms = [
+  TOKEN,
+  Buffer.from(TOKEN).toString('base64').slice(0, -4),
+  Buffer.from(TOKEN).toString('hex'),
+];
+
+function nowhereIn(...texts: readonly string[]): void {
+  for (const form of forms) for (const text of texts) assert.ok(!text.includes(form), form);
+}
+
+async function ask({ port }: Agent, url: string, ...args: readonly string[]) {
+  return run('curl', ['-sS', '-i', '-x', `http://127.0.0.1:${port}`, ...args, url]);
+}
+
+test('curl reaches an API through the agent and the bundled function, and holds no token', {
+  skip: needs('curl', 'unzip'),
+}, async (t) => {
+  const deployed = await deploySigning(t, {
+    answer: (request, socket) => {
+      const [, sent = ''] = /^authorization: (.*)\r$/im.exec(request) ?? [];
+      const right = sent === `token ${TOKEN}`;
+      const body = JSON.stringify({ right, echo: sent });
+      socket.write(
+        `HTTP/1.1 ${right ? '200 OK' : '401 Unauthorized'}\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+    },
+  });
+  const agent = await startAgent(t, deployed.lambda.env());
+  const url = `http://${deployed.authority}/user?b=2&a=1`;
+  const { stdout } = await ask(agent, url, '-H', 'Authorization: mine');
+  assert.match(stdout, /^HTTP\/1\.1 200 OK/);
+  assert.match(stdout, /"right":true/);
+  assert.equal(stdout.match(/^set-cookie: /gim)?.length, 2);
+  assert.match(deployed.upstream.requests[0] ?? '', /^GET \/user\?b=2&a=1 HTTP/);
+  const environment = readFileSync(`/proc/${agent.pid}/environ`, 'utf8');
+  nowhereIn(stdout, agent.log(), environment, deployed.logs.join(''));
+  assert.equal(deployed.logs.join('').match(/"type":"outcome"/g)?.length, 1);
+  assert.match(deployed.logs.join(''), /^REPORT RequestId: .*Init Duration/m);
+});
+
+test('the agent is called as its ancestor is, and takes requests with a path and Host', {
+  skip: needs('curl', 'unzip'),
+}, async (t) => {
+  const deployed = await deploySigning(t);
+  const args = ['-function-name=sign', '-addr=localhost:0'];
+  const { port } = await startAgent(t, deployed.lambda.env(), args);
+  const client = new RawClient(port);
+  client.send(
+    `POST /x HTTP/1.1\r\nHost: ${deployed.authority}\r\nContent-Length: 3\r\nConnection: close\r\n\r\n\xff\x00a`,
+  );
+  assert.match(await client.all(), /^HTTP\/1\.1 200 OK[\s\S]*ok$/);
+  assert.ok(deployed.upstream.requests[0]?.endsWith('\xff\x00a'));
+});
+
+async function statusThrough(agent: Agent, deployed: DeployedFunction, ...args: string[]) {
+  const { stdout } = await ask(agent, `http://${deployed.authority}/`, ...args);
+  return /^HTTP\/1\.1 (\d+)[\s\S]*?^sekisho-reason: (.*?)\r$/im.exec(stdout)?.slice(1).join(' ');
+}
+
+test('what fails on the way to the function and in it has a status and a reason of its own', {
+  skip: needs('curl', 'unzip'),
+}, async (t) => {
+  const deployed = await deploySigning(t);
+  const { functions, lambda } = deployed;
+  const agent = await startAgent(t, lambda.env());
+  const gives = (payload: string, failed = false) =>
+    functions.add('sign', async () => ({
+      payload: Buffer.from(payload),
+      ...(failed && { functionError: 'Unhandled' as const }),
+    }));
+  gives('{"errorType":"TypeError","errorMessage":"secret detail"}', true);
+  assert.equal(await statusThrough(agent, deployed), '502 function-failed');
+  gives(
+    '{"errorType":"Sandbox.Timedout","errorMessage":"Task timed out after 3.00 seconds"}',
+    true,
+  );
+  assert.equal(await statusThrough(agent, deployed), '504 function-slow');
+  gives('"no response"');
+  assert.equal(await statusThrough(agent, deployed), '502 function-failed');
+  gives('{"statusCode":200,"headers":{"A":"b\\r\\nC: d"}}');
+  assert.equal(await statusThrough(agent, deployed), '502 function-failed');
+  functions.add('sign', async () => undefined);
+  assert.equal(await statusThrough(agent, deployed), '429 call-throttled');
+  assert.equal(lambda.count('Invoke'), 5);
+  assert.doesNotMatch(agent.log(), /secret detail/);
+});
+
+test('a body that no event holds is refused before the function is called', {
+  skip: needs('curl', 'unzip'),
+}, async (t) => {
+  const deployed = await deploySigning(t);
+  const agent = await startAgent(t, deployed.lambda.env());
+  const body = join(deployed.folder, 'body');
+  for (const bytes of [5_000_000, 7_000_000]) {
+    writeFileSync(body, Buffer.alloc(bytes, 0xff));
+    const status = await statusThrough(agent, deployed, '-HExpect:', '--data-binary', `@${body}`);
+    assert.equal(status, '413 request-too-large');
+  }
+  assert.equal(deployed.lambda.count('Invoke'), 0);
+});
+
+test('who may not invoke the function may not use the API', {
+  skip: needs('curl', 'unzip'),
+}, async (t) => {
+  const deployed = await deploySigning(t);
+  const stranger: AwsIdentity = {
+    accessKeyId: 'AKIASTRANGER',
+    secretAccessKey: 'of a stranger',
+    arn: 'arn:aws:iam::123456789012:user/stranger',
+    allows: (action) => action !== 'lambda:InvokeFunction',
+  };
+  deployed.lambda.know(stranger);
+  const agent = await startAgent(t, deployed.lambda.env(stranger));
+  assert.equal(await statusThrough(agent, deployed), '502 call-denied');
+  const unknown = await startAgent(t, { ...deployed.lambda.env(), AWS_SECRET_ACCESS_KEY: 'wrong' });
+  assert.equal(await statusThrough(unknown, deployed), '502 call-denied');
+  assert.equal(deployed.upstream.requests.length, 0);
+});
+
+test('CONNECT is told what to do instead, and a Host that is not the target is refused', async (t) => {
+  const agent = await startAgent(t, {});
+  const tunnel = new RawClient(agent.port);
+  tunnel.send('CONNECT api.github.com:443 HTTP/1.1\r\nHost: api.github.com:443\r\n\r\n');
+  assert.match(await tunnel.all(), /^HTTP\/1\.1 405 [\s\S]*http:\/\/ URL/);
+  const two = new RawClient(agent.port);
+  two.send('GET http://a.example/ HTTP/1.1\r\nHost: b.example\r\nConnection: close\r\n\r\n');
+  assert.match(await two.all(), /^HTTP\/1\.1 400 [\s\S]*request-invalid/);
+});
+
+test('the agent listens for this host alone', async () => {
+  for (const bind of ['0.0.0.0:8000', '10.0.0.1:80', '[::]:80', 'example.com:80']) {
+    const { code, stderr } = await run(process.execPath, [
+      join(ROOT, 'bin/sekisho.js'),
+      ...['agent', '--function', 'sign', '--bind', bind],
+    ]);
+    assert.equal(code, 2);
+    assert.match(stderr, /Only addresses of this host/);
+  }
+});

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parse } from 'yaml';
+import { zip } from '../../src/lambda/bundle/zip.ts';
+import { FUNCTIONS } from '../../src/lambda/functions.ts';
+import { run } from '../support/clients.ts';
+import { needs } from '../support/programs.ts';
+import { ROOT } from '../support/sources.ts';
+
+const work = mkdtempSync(join(tmpdir(), 'sekisho-bundle-'));
+after(() => rmSync(work, { recursive: true, force: true }));
+
+const at = (name: string) => join(work, name);
+const sekisho = (args: readonly string[], env: Record<string, string> = {}) =>
+  run(process.execPath, [join(ROOT, 'bin/sekisho.js'), ...args], { cwd: work, env });
+
+for (const name of Object.keys(FUNCTIONS)) {
+  test(`the bundle of ${name} is the same wherever it is made, and small`, {
+    skip: needs('unzip'),
+  }, async () => {
+    const made = async (file: string, TZ: string) => {
+      const { stdout, code } = await sekisho(['lambda', 'bundle', name, '-o', file, '--json'], {
+        TZ,
+      });
+      assert.equal(code, 0);
+      return JSON.parse(stdout);
+    };
+    const [a, b] = [await made('a.zip', 'Asia/Tokyo'), await made('b.zip', 'America/Lima')];
+    assert.equal(a.sha256, b.sha256);
+    assert.deepEqual(readFileSync(at('a.zip')), readFileSync(at('b.zip')));
+    assert.equal(a.bytes, readFileSync(at('a.zip')).length);
+    assert.ok(a.bytes < 3_000_000, `${a.bytes} bytes`);
+    const listed = execFileSync('unzip', ['-Z1', at('a.zip')], { encoding: 'utf8' });
+    assert.equal(listed, 'index.js\n');
+    const code = execFileSync('unzip', ['-p', at('a.zip')], { encoding: 'utf8' });
+    assert.ok(!code.includes(ROOT), 'a path of the machine that made it');
+    assert.doesNotMatch(code, /\bclass SSMClient\b/);
+  });
+}
+
+test('a policy and its CA go in beside the code', { skip: needs('unzip') }, async () => {
+  writeFileSync(at('p.yaml'), 'version: 1\n');
+  writeFileSync(at('ca.pem'), 'x');
+  const args = ['lambda', 'bundle', 'sign', '--policy', 'p.yaml', '--add', 'ca.pem'];
+  const { stdout } = await sekisho(args);
+  assert.match(stdout, /^bytes {4}\d+$/m);
+  const listed = execFileSync('unzip', ['-Z1', at('sign.zip')], { encoding: 'utf8' });
+  assert.deepEqual(listed.trim().split('\n'), ['ca.pem', 'index.js', 'sekisho.yaml']);
+});
+
+test('what cannot be bundled is told', async () => {
+  for (const [args, message] of [
+    [['nothing'], /no function "nothing"; write one of: /],
+    [['sign', '--policy', 'missing.yaml'], /missing\.yaml cannot be read/],
+  ] as const) {
+    const { code, stderr } = await sekisho(['lambda', 'bundle', ...args]);
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+  }
+});
+
+test('a zip holds what it was made of', { skip: needs('unzip') }, () => {
+  const content = Buffer.from(Array.from({ length: 100_000 }, (_, i) => (i * i) % 251));
+  writeFileSync(
+    at('z.zip'),
+    zip([
+      { name: 'b/ü.bin', content },
+      { name: 'a', content: Buffer.alloc(0) },
+    ]),
+  );
+  execFileSync('unzip', ['-tqq', at('z.zip')]);
+  assert.deepEqual(execFileSync('unzip', ['-p', at('z.zip')]), content);
+});
+
+interface Statement {
+  readonly Sid: string;
+  readonly Action: string | readonly string[];
+  readonly Resource: readonly string[];
+}
+
+async function statements(...args: readonly string[]): Promise<readonly Statement[]> {
+  const place = ['--region', 'ap-northeast-1', '--account', '123456789012'];
+  const { stdout, stderr } = await sekisho(['lambda', 'policy', ...args, ...place]);
+  assert.equal(stderr, '');
+  return JSON.parse(stdout).Statement;
+}
+
+test('who sends by the function needs to invoke it, and nothing else', async () => {
+  const arn = 'arn:aws:lambda:ap-northeast-1:123456789012:function:f';
+  assert.deepEqual(await statements('invoke', '--function', 'f'), [
+    {
+      Sid: 'InvokeFunction',
+      Effect: 'Allow',
+      Action: ['lambda:InvokeFunction'],
+      Resource: [arn, `${arn}:*`],
+    },
+  ]);
+});
+
+test('the function needs to read what its policy names, and nothing else', async () => {
+  writeFileSync(
+    at('policy.yaml'),
+    `version: 1
+credentials:
+  a: { for: a.example, header: { X-A: { ssm: "/one:3" }, X-B: { secretsManager: { id: two } } } }
+  b: { convention: parameter-store, prefix: /production }
+`,
+  );
+  const args = [
+    '-c',
+    'policy.yaml',
+    '--policy-parameter',
+    '/policy',
+    '--key',
+    'arn:aws:kms:x:1:key/k',
+  ];
+  const given = await statements('sign', ...args);
+  const place = 'ap-northeast-1:123456789012';
+  assert.deepEqual(
+    given.map(({ Action, Resource }) => [String(Action), ...Resource]),
+    [
+      [
+        'logs:CreateLogStream,logs:PutLogEvents',
+        `arn:aws:logs:${place}:log-group:/aws/lambda/sekisho-sign:*`,
+      ],
+      [
+        'ssm:GetParameter',
+        `arn:aws:ssm:${place}:parameter/one`,
+        `arn:aws:ssm:${place}:parameter/policy`,
+      ],
+      ['ssm:GetParametersByPath', `arn:aws:ssm:${place}:parameter/production/*`],
+      ['secretsmanager:GetSecretValue', `arn:aws:secretsmanager:${place}:secret:two-??????`],
+      ['kms:Decrypt', 'arn:aws:kms:x:1:key/k'],
+    ],
+  );
+});
+
+test('the template gives the function the rights that the command tells', async () => {
+  const text = readFileSync(join(ROOT, 'deploy/lambda/template.yaml'), 'utf8');
+  // The short forms of CloudFormation's functions are tags, which the parser leaves where they are.
+  const template = parse(text, { logLevel: 'silent' });
+  const { Role, Sign, Invoke } = template.Resources;
+  const inTemplate: Statement[] = Role.Properties.Policies[0].PolicyDocument.Statement.flatMap(
+    (one: Statement | readonly unknown[]) => (Array.isArray(one) ? [one[1]] : [one]),
+  );
+  const told = [
+    ...(await statements('sign', '--prefix', '/p', '--policy-parameter', '/x', '--key', 'k')),
+  ];
+  const actions = (list: readonly Statement[]) =>
+    list.map(({ Sid, Action }) => `${Sid} ${[Action].flat().join()}`).sort();
+  assert.deepEqual(actions(inTemplate), actions(told));
+  assert.deepEqual(
+    actions(Invoke.Properties.PolicyDocument.Statement),
+    actions(await statements('invoke')),
+  );
+  assert.equal(Sign.Properties.Handler, 'index.handler');
+  assert.equal(Sign.Properties.Runtime, 'nodejs24.x');
+});

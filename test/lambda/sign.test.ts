@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { FORMATS, type FormatName } from '../../src/wire/lambda-events/formats.ts';
+import { accessDenied, internalError, throttled } from '../support/aws/aws-error.ts';
+import { TOKEN } from '../support/credential-gateway.ts';
+import { eventOf, HOST, startSigning } from '../support/signing-function.ts';
+
+for (const name of Object.keys(FORMATS) as FormatName[]) {
+  test(`an event of ${name} gets its token on the way, and an answer in its own form`, async (t) => {
+    const { ask, authority, upstream, outcomes } = await startSigning(t);
+    const body = Buffer.from([0, 1, 0xff]);
+    const answer = await ask(
+      {
+        method: 'POST',
+        path: '/user%20s/x',
+        query: 'b=2&a=%2F',
+        headers: [
+          ['Host', authority],
+          ['Authorization', 'mine'],
+          ['X-Forwarded-For', '198.51.100.1'],
+          ['X-Kept', 'kept'],
+        ],
+        body,
+      },
+      name,
+    );
+    assert.deepEqual([answer.status, answer.body.toString()], [200, 'ok']);
+    const [request = ''] = upstream.requests;
+    assert.match(request, /^POST \/user%20s\/x\?b=2&a=%2F HTTP\/1\.1\r\n/);
+    assert.match(request, new RegExp(`^authorization: token ${TOKEN}\\r$`, 'im'));
+    assert.match(request, /^x-kept: kept\r$/im);
+    assert.doesNotMatch(request, /mine|198\.51\.100\.1|203\.0\.113\.7/);
+    assert.ok(request.endsWith(body.toString('latin1')));
+    const [outcome] = outcomes();
+    assert.equal(outcome?.gateway, 'sign');
+    assert.equal(outcome?.destination, authority);
+    assert.equal(outcome?.principal, 'invoker');
+    assert.deepEqual(outcome?.credential, { name: 'c', version: '1' });
+  });
+}
+
+test('what comes back is masked: in headers, redirects, and a body that is coded', async (t) => {
+  const echo = gzipSync(`{"you sent":"${TOKEN}"}`);
+  const { ask } = await startSigning(t, {
+    answer: (_request, socket) => {
+      const head = [
+        'HTTP/1.1 302 Found',
+        `Location: https://elsewhere.example/?t=${TOKEN}`,
+        'Set-Cookie: a=1',
+        'Set-Cookie: b=2',
+        'Content-Encoding: gzip',
+        `Content-Length: ${echo.length}`,
+      ];
+      socket.write(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), echo]));
+    },
+  });
+  const answer = await ask({});
+  assert.equal(answer.status, 302);
+  const text = `${JSON.stringify(answer.headers)}${answer.body}`;
+  assert.match(text, /elsewhere\.example\/\?t=\*+/);
+  assert.match(text, /you sent":"\*+/);
+  assert.ok(!text.includes(TOKEN));
+  assert.equal(answer.headers.filter(([name]) => name === 'Set-Cookie').length, 2);
+});
+
+test('nothing is stored for the host: 407, and the destination learns nothing', async (t) => {
+  const { ask, upstream, outcomes } = await startSigning(t, {
+    credential: 'convention: parameter-store, prefix: /production',
+  });
+  const answer = await ask({});
+  assert.equal(answer.status, 407);
+  const header = (name: string) => answer.headers.find(([key]) => key === name)?.[1];
+  assert.equal(header('Sekisho-Reason'), 'credential-missing');
+  assert.equal(header('Content-Type'), 'text/plain; charset=utf-8');
+  assert.match(header('Proxy-Authenticate') ?? '', /^Sekisho-Credential/);
+  assert.equal(upstream.requests.length, 0);
+  assert.equal(outcomes()[0]?.decision?.reason, 'credential-missing');
+});
+
+for (const [label, error, reason] of [
+  [
+    'denies',
+    accessDenied('arn:aws:iam::1:role/sign', 'ssm:GetParameter', 'x'),
+    'credential-unavailable',
+  ],
+  ['throttles', throttled(), 'credential-unavailable'],
+  ['breaks', internalError(), 'credential-unavailable'],
+] as const) {
+  test(`Parameter Store ${label}: 502 with that reason, kept never`, async (t) => {
+    const { ask, aws, upstream } = await startSigning(t);
+    aws.disturbances.fail('GetParameter', error);
+    const answer = await ask({});
+    assert.equal(answer.status, 502);
+    assert.deepEqual(answer.headers.find(([key]) => key === 'Sekisho-Reason')?.[1], reason);
+    assert.doesNotMatch(answer.body.toString(), /arn:aws|Rate exceeded/);
+    assert.equal(upstream.requests.length, 0);
+    aws.disturbances.heal();
+    assert.equal((await ask({})).status, 200);
+  });
+}
+
+test('a path, a method or a host that no rule names is refused', async (t) => {
+  const { ask, upstream, authority } = await startSigning(t, {
+    rule: ', methods: [GET], paths: [/repos/**]',
+  });
+  for (const request of [
+    { path: '/user' },
+    { method: 'DELETE', path: '/repos/x' },
+    { path: '/repos/..%2fuser' },
+    { path: '/repos/../user' },
+    { path: '/repos/x', headers: [['Host', 'other.localhost']] as const },
+    { path: '/repos/x', headers: [['Host', HOST]] as const },
+  ]) {
+    const { status, headers } = await ask({ ...request });
+    assert.equal(status, 403, JSON.stringify([request, headers]));
+  }
+  assert.equal(upstream.requests.length, 0);
+  assert.equal((await ask({ path: '/repos/x', headers: [['Host', authority]] })).status, 200);
+});
+
+for (const [label, headers, path, method] of [
+  ['a host that holds a path', [['Host', 'evil.example/../api.localhost']], '/', 'GET'],
+  ['an empty host', [['Host', '']], '/', 'GET'],
+  ['no host', [], '/', 'GET'],
+  [
+    'two hosts',
+    [
+      ['Host', 'a.example'],
+      ['host', 'b.example'],
+    ],
+    '/',
+    'GET',
+  ],
+  ['another host in its path', [['Host', 'api.localhost']], 'http://evil.example/', 'GET'],
+  [
+    'a line break in a value',
+    [
+      ['Host', 'api.localhost'],
+      ['X-A', 'b\r\nAuthorization: c'],
+    ],
+    '/',
+    'GET',
+  ],
+  [
+    'a line break in a name',
+    [
+      ['Host', 'api.localhost'],
+      ['X-A: b\r\nX-B', 'c'],
+    ],
+    '/',
+    'GET',
+  ],
+  ['a request in its method', [['Host', 'api.localhost']], '/', 'GET / HTTP/1.1\r\nX: y'],
+] as const) {
+  test(`an event with ${label} is refused and on record`, async (t) => {
+    const { ask, upstream, outcomes, aws } = await startSigning(t);
+    const answer = await ask({ headers, path, method });
+    assert.equal(answer.status, 400);
+    assert.equal(upstream.requests.length, 0);
+    assert.equal(aws.calls.length, 0);
+    assert.equal(outcomes().length, 1);
+  });
+}
+
+test('an event that carries no request is an error of the function', async (t) => {
+  const { handle } = await startSigning(t);
+  await assert.rejects(handle({ Records: [] }), { code: 'event-invalid' });
+});
+
+test('a response that a function may not answer is told as such', async (t) => {
+  const { ask, outcomes } = await startSigning(t, {
+    answer: (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n');
+      socket.write(Buffer.alloc(5_000_000, 0xff));
+    },
+  });
+  const answer = await ask({});
+  assert.equal(answer.status, 502);
+  assert.match(answer.body.toString(), /response-too-large/);
+  assert.equal(outcomes().length, 1);
+});
+
+test('a destination that takes too long is given up before Lambda ends the function, on record', async (t) => {
+  const { handle, authority, outcomes } = await startSigning(t, { answer: () => {} });
+  const event = eventOf('alb', { headers: [['Host', authority]] });
+  const response = (await handle(event, 900)) as { statusCode: number };
+  assert.equal(response.statusCode, 504);
+  assert.equal(outcomes().length, 1);
+});
+
+test('a destination that breaks off is a 502', async (t) => {
+  const { ask, outcomes } = await startSigning(t, {
+    answer: (_request, socket) => {
+      socket.end('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf');
+    },
+  });
+  assert.equal((await ask({})).status, 502);
+  assert.equal(outcomes()[0]?.outcome.error, 'upstream-reset');
+});
+
+test('a secret that the destination refuses is read again', async (t) => {
+  const { ask, upstream } = await startSigning(t, {
+    answer: (_request, socket) =>
+      socket.write('HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n'),
+  });
+  assert.equal((await ask({})).status, 401);
+  assert.equal(upstream.requests.length, 1);
+});
+
+test('the token is in nothing that the function prints', async (t) => {
+  const { ask, printed } = await startSigning(t);
+  await ask({});
+  assert.ok(printed.length >= 2);
+  const text = printed.join('');
+  for (const form of [
+    TOKEN,
+    Buffer.from(TOKEN).toString('base64'),
+    Buffer.from(TOKEN).toString('hex'),
+  ])
+    assert.ok(!text.includes(form));
+});
+
+test('a policy in Parameter Store decides, a new one within its time, and one that is no policy never', async (t) => {
+  const { ask, parameters, aws } = await startSigning(t, {
+    env: { SEKISHO_POLICY_PARAMETER: '/sekisho/policy' },
+  });
+  assert.equal((await ask({})).status, 500);
+  parameters.put('/sekisho/policy', 'version: 1\n', 'String');
+  assert.equal(aws.count('GetParameter'), 1);
+});
+
+test('a prefix makes every host one that something may be stored for, and no private address one that is reached', async (t) => {
+  const { ask, aws, authority } = await startSigning(t, {
+    env: { SSM_SIGN_PROXY_PREFIX: 'production/' },
+  });
+  assert.equal((await ask({ headers: [['Host', HOST]] })).status, 403);
+  assert.equal((await ask({ headers: [['Host', authority]] })).status, 403);
+  assert.equal(aws.calls.length, 0);
+});
+
+for (const [label, more, message] of [
+  ['a rule without a credential', 'sets: {}', /names no credential/],
+  ['report mode', 'enforcement: report', /enforces/],
+  [
+    'a listener',
+    'listeners: { l: { type: forward-proxy, bind: "127.0.0.1:0" } }',
+    /listens nowhere/,
+  ],
+] as const) {
+  test(`a policy with ${label} is none for a function`, async (t) => {
+    const rule =
+      label === 'a rule without a credential'
+        ? ' }\n  - { name: b, allow: [invoker], to: [b.example]'
+        : '';
+    await assert.rejects(startSigning(t, { more, rule }), { code: 'config-invalid', message });
+  });
+}
+
+test('a function without a policy does not start', async (t) => {
+  const { folder } = await startSigning(t);
+  writeFileSync(join(folder, 'sekisho.yaml'), 'version: 2\n');
+  const { SigningFunction } = await import('../../src/lambda/sign/signing-function.ts');
+  const { createLogger } = await import('../../src/log.ts');
+  const around = { env: {}, folder, log: createLogger(process.stderr), write: async () => {} };
+  assert.throws(() => new SigningFunction(around), { code: 'config-invalid' });
+  assert.throws(() => new SigningFunction({ ...around, folder: '/nowhere' }), {
+    code: 'config-invalid',
+  });
+});
