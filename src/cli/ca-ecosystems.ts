@@ -22,7 +22,7 @@ export const ECOSYSTEMS: readonly Ecosystem[] = [
   },
   {
     name: 'python',
-    title: 'Python: requests and pip; ssl, urllib3, httpx',
+    title: 'Python: requests and pip; ssl, httpx (urllib3 by itself: its ca_certs)',
     bundle: true,
     lines: ['export REQUESTS_CA_BUNDLE=BUNDLE', 'export SSL_CERT_FILE=BUNDLE'],
   },
