@@ -93,11 +93,16 @@ async function makeRecord(t: TestContext): Promise<string> {
   mkdirSync(join(dir, 'copies'));
   await live(dir, 5, at(0));
   t.mock.timers.enable({ apis: ['setInterval'] });
-  const { writer, write } = await open(dir, at(1));
+  /** Of a start, or of the clock: it is written beside what comes then. */
+  const checkpointOf = async <T>(make: () => T | Promise<T>): Promise<T> => {
+    const before = statements(dir).length;
+    const made = await make();
+    while (statements(dir).length === before) await new Promise(setImmediate);
+    return made;
+  };
+  const { writer, write } = await checkpointOf(() => open(dir, at(1)));
   await write(10);
-  const before = statements(dir).length;
-  t.mock.timers.tick(60_000);
-  while (statements(dir).length === before) await new Promise(setImmediate);
+  await checkpointOf(() => t.mock.timers.tick(60_000));
   await write(10);
   await writer.close();
   t.mock.timers.reset();
