@@ -7,6 +7,10 @@ export interface FunctionEntry {
 
 /** One entry for each function: whatever is here can be bundled, and is in the published package. */
 export const FUNCTIONS: Readonly<Record<string, FunctionEntry>> = {
+  ranges: {
+    entry: 'lambda/ranges/handler',
+    says: 'keeps allow-lists equal to published ranges, when AWS announces a change or by a schedule',
+  },
   sign: {
     entry: 'lambda/sign/handler',
     says: 'decides on the requests in events, puts credentials on them, and sends them',
