@@ -19,7 +19,11 @@ export function agentCommand(): Command {
     .description('a proxy beside a workload that sends its requests by a signing function')
     .option('--function <name>', 'the function: name or ARN')
     .addOption(new Option('--function-name <name>', 'as --function').hideHelp())
-    .option('--bind <address>', 'where to listen, on this host', parseLoopback, DEFAULT_BIND)
+    .addOption(
+      new Option('--bind <address>', 'where to listen, on this host')
+        .argParser(parseLoopback)
+        .default(DEFAULT_BIND, `${DEFAULT_BIND.host}:${DEFAULT_BIND.port}`),
+    )
     .addOption(new Option('--addr <address>', 'as --bind').argParser(parseLoopback).hideHelp())
     .addHelpText('after', HELP)
     .exitOverride()

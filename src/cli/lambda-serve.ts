@@ -41,7 +41,11 @@ export function serveCommand(): Command {
     )
     .option('--function <name>', 'the name or ARN of one in AWS')
     .addOption(event.choices(forms).default('apigateway-v2'))
-    .option('--bind <address>', 'where to listen, on this host', parseLoopback, DEFAULT_BIND)
+    .addOption(
+      new Option('--bind <address>', 'where to listen, on this host')
+        .argParser(parseLoopback)
+        .default(DEFAULT_BIND, `${DEFAULT_BIND.host}:${DEFAULT_BIND.port}`),
+    )
     .option('--timeout <seconds>', 'of the function', positive, 3)
     .option('--memory <megabytes>', 'of the function', positive, 128)
     .option('--concurrency <count>', 'events at a time; beyond it 429', positive, 10)

@@ -131,8 +131,6 @@ export class FunctionGate {
         contact: decision.owner ?? principal?.owner ?? inForce.contact,
         identityHeaders: inForce.identityHeaders,
         trace: record.trace,
-        intercept: undefined,
-        alsoTrust: inForce.config.intercept.alsoTrust,
         credential,
         // Nobody's TLS ends here: requests come as events.
         intercept: undefined,
