@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -223,14 +223,30 @@ test('the token is in nothing that the function prints', async (t) => {
     assert.ok(!text.includes(form));
 });
 
-test('a policy in Parameter Store decides, a new one within its time, and one that is no policy never', async (t) => {
-  const { ask, parameters, aws } = await startSigning(t, {
+test('a policy in Parameter Store decides', async (t) => {
+  const { ask, parameters, folder } = await startSigning(t, {
     env: { SEKISHO_POLICY_PARAMETER: '/sekisho/policy' },
   });
-  assert.equal((await ask({})).status, 500);
-  parameters.put('/sekisho/policy', 'version: 1\n', 'String');
-  assert.equal(aws.count('GetParameter'), 1);
+  const policy = readFileSync(join(folder, 'sekisho.yaml'), 'utf8');
+  parameters.put('/sekisho/policy', policy.replace('with: c', 'with: c, methods: [GET]'), 'String');
+  assert.equal((await ask({})).status, 200);
+  assert.equal((await ask({ method: 'POST' })).status, 403);
 });
+
+for (const [label, text] of [
+  ['is not there', undefined],
+  ['has a fault', 'version: 2'],
+] as const) {
+  test(`a policy in Parameter Store that ${label} lets nothing pass`, async (t) => {
+    const { ask, parameters, upstream, printed } = await startSigning(t, {
+      env: { SEKISHO_POLICY_PARAMETER: '/sekisho/policy' },
+    });
+    if (text !== undefined) parameters.put('/sekisho/policy', text, 'String');
+    assert.equal((await ask({})).status, 500);
+    assert.equal(upstream.requests.length, 0);
+    assert.match(printed.join(''), /there is no policy to decide by/);
+  });
+}
 
 test('a prefix makes every host one that something may be stored for, and no private address one that is reached', async (t) => {
   const { ask, aws, authority } = await startSigning(t, {
