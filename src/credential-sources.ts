@@ -19,10 +19,17 @@ export function openSecretStore(env: Environment, meter: SecretMeter, log: Logge
 }
 
 /** The credentials of this process. */
-export function credentialsFrom(store: SecretStore, env: Environment): Credentials {
-  return new Credentials({ store, identity: findIdentity({ env }), now: Date.now });
+export function credentialsFrom(store: SecretStore, env: Environment, log: Logger): Credentials {
+  return new Credentials({
+    store,
+    identity: findIdentity({ env }),
+    now: Date.now,
+    unusable: (credential, { message }) => {
+      log.warn({ credential, detail: message }, 'what is stored makes no credential');
+    },
+  });
 }
 
 export function createCredentials(env: Environment, meter: SecretMeter, log: Logger): Credentials {
-  return credentialsFrom(openSecretStore(env, meter, log), env);
+  return credentialsFrom(openSecretStore(env, meter, log), env, log);
 }

@@ -33,10 +33,12 @@ function setUp(credential: string, { env = {}, files = {} }: Setting = {}) {
     patienceMs: 500,
     refusedMs: 10,
   });
+  const told: string[] = [];
   const credentials = new Credentials({
     store,
     now: () => NOW,
     identity: () => Promise.reject(new Error('no identity in this test')),
+    unusable: (credential, { message }) => told.push(`${credential}: ${message}`),
   });
   const uses: CredentialUse[] = [];
   const inject = async (request: InjectedRequest) => {
@@ -49,7 +51,7 @@ function setUp(credential: string, { env = {}, files = {} }: Setting = {}) {
     const injected = await granted.inject(request);
     return { ...injected, arrived: applied(request, injected.changes) };
   };
-  return { inject, uses, clock, failures, reads };
+  return { inject, uses, clock, failures, reads, told };
 }
 
 const REQUEST = requestTo('https://api.example/v1/items?a=1', {
@@ -158,6 +160,19 @@ test('a source that fails closes the way with a reason of its own, and recovers 
   await assert.rejects(inject(REQUEST), { reason: 'credential-unavailable', message: /too often/ });
   const { changes } = await inject(REQUEST);
   assert.equal(changes.set.length, 12);
+});
+
+test('what is stored and makes no credential is told to whoever runs the gateway, and to nobody else', async (t) => {
+  const parameters = new ParameterStore();
+  parameters.put('/p/api.example/notes/why', 'sesame-stored');
+  const aws = await startFakeAws([parameters.service]);
+  t.after(() => aws.close());
+  const { inject, told } = setUp('{ convention: parameter-store, prefix: /p }', { env: aws.env() });
+  await assert.rejects(inject(REQUEST), {
+    reason: 'credential-unavailable',
+    message: 'What is stored cannot be sent as a credential.',
+  });
+  assert.deepEqual(told, ['c: no parameter of the host is of a known type']);
 });
 
 test('a new version of a secret is used when the destination refused the old one', async (t) => {

@@ -24,12 +24,17 @@ export interface CredentialTerms {
   used(use: CredentialUse): void;
 }
 
+export interface CredentialSurroundings extends Omit<CredentialSources, 'held'> {
+  /** Tells of what was read and cannot be made use of; what cannot be read is told where that was tried. */
+  unusable(credential: string, failure: SecretFailure): void;
+}
+
 /** All credentials of a gateway: what they have in common is where their secrets come from. */
 export class Credentials {
-  readonly #sources: Omit<CredentialSources, 'held'>;
+  readonly #sources: CredentialSurroundings;
   readonly #redactors = new Redactors();
 
-  constructor(sources: Omit<CredentialSources, 'held'>) {
+  constructor(sources: CredentialSurroundings) {
     this.#sources = sources;
   }
 
@@ -64,8 +69,9 @@ export class Credentials {
       const redaction = this.#redactors.for(`${config.name} ${authority}`, prepared.secrets);
       return { changes, redaction, refuse: () => prepared.refuse() };
     } catch (error) {
-      if (error instanceof SecretFailure) throw refusalOf(error.code);
-      throw error;
+      if (!(error instanceof SecretFailure)) throw error;
+      if (error.code === 'invalid') this.#sources.unusable(config.name, error);
+      throw refusalOf(error.code);
     }
   }
 }

@@ -51,7 +51,7 @@ export class SigningFunction {
     const store = openSecretStore(env, METER, log);
     this.#log = log;
     this.#policy = functionPolicy({ ...around, store });
-    this.#gate = new FunctionGate({ log, write, credentials: credentialsFrom(store, env) });
+    this.#gate = new FunctionGate({ log, write, credentials: credentialsFrom(store, env, log) });
   }
 
   /** @throws EventFault for an event that carries no request */
