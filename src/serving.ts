@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
 import { ownPage } from './admin/own-pages.ts';
 import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
 import type { ProxyContext } from './listener/forward-proxy/client.ts';
+import { viaPseudonym } from './listener/forward-proxy/forwarded-head.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
 import type { Parts } from './parts.ts';
+import { permissionOf } from './permission.ts';
 import type { Channel } from './stream/channel.ts';
 import { UpstreamGrant } from './upstream/grants.ts';
 
@@ -54,30 +55,17 @@ function tellFault({ metrics, log }: Parts, error: unknown): void {
 }
 
 function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Grant<Channel> {
-  const { record, decision, principal, question, addresses, inForce } = permit;
   const { connectMs, idleMs } = timeouts;
   return new UpstreamGrant(
-    {
-      id: record.id,
-      decision,
-      principal,
-      contact: decision.owner ?? principal?.owner ?? inForce.contact,
-      identityHeaders: inForce.identityHeaders,
-      trace: record.trace,
+    permissionOf(permit, {
       credential: credentialOf(permit, parts),
       intercept: interceptOf(permit, parts),
-      alsoTrust: inForce.config.intercept.alsoTrust,
-      destination: question.destination,
-      addresses,
-      record: (later) => record.decision(later),
-      dialled: (connection) => record.dialled(connection),
-      answered: () => record.passed('answer'),
       opened: (address, breakOff) =>
         parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
-    },
+    }),
     {
       pool: parts.pool,
-      exits: inForce.exits,
+      exits: permit.inForce.exits,
       parents: parts,
       connectMs,
       idleMs,
@@ -119,9 +107,4 @@ function memoryOf({ recent, peers }: Parts): Memory {
       return lines.length > 0 ? lines : peers.find(id);
     },
   };
-}
-
-/** Tells gateways apart in Via fields without telling upstreams their names. */
-function viaPseudonym(name: string): string {
-  return `sekisho-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
 }

@@ -52,6 +52,7 @@ const ROOT_FILES = [
   'ongoing.ts',
   'open-tunnels.ts',
   'parts.ts',
+  'permission.ts',
   'preflight.ts',
   'primary.ts',
   'reload.ts',

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Recorder } from '../../audit/recorder.ts';
 import type { ListenerConfig } from '../../config/config.ts';
 import type { Grant } from '../../core/conversation.ts';
@@ -10,7 +9,9 @@ import { createResolver, type Resolver } from '../../destination/resolver.ts';
 import { type Gate, type Permit, runExchange } from '../../exchange.ts';
 import type { InForce } from '../../in-force.ts';
 import type { ProxyContext } from '../../listener/forward-proxy/client.ts';
+import { viaPseudonym } from '../../listener/forward-proxy/forwarded-head.ts';
 import type { Logger } from '../../log.ts';
+import { permissionOf } from '../../permission.ts';
 import type { Channel } from '../../stream/channel.ts';
 import { UpstreamGrant } from '../../upstream/grants.ts';
 import { HttpPool } from '../../upstream/pool.ts';
@@ -66,7 +67,7 @@ export class FunctionGate {
     return {
       config: LISTENER,
       places: new OwnPlaces(),
-      via: `sekisho-${createHash('sha256').update(inForce.config.gateway.name).digest('hex').slice(0, 8)}`,
+      via: viaPseudonym(inForce.config.gateway.name),
       schemes: () => inForce.identifier.schemes,
       leaving: () => false,
       run: (conversation) => runExchange(conversation, gate),
@@ -113,7 +114,7 @@ export class FunctionGate {
   }
 
   #grant(permit: Permit): Grant<Channel> {
-    const { record, decision, principal, question, addresses, inForce } = permit;
+    const { record, decision, question, inForce } = permit;
     const { connectMs, idleMs } = LISTENER.timeouts;
     const config = inForce.credentials.get(decision.settings?.credential ?? '');
     // The policy was checked for this: without a credential the request would go out in clear.
@@ -124,24 +125,8 @@ export class FunctionGate {
       used: (use) => record.lent(use),
     });
     return new UpstreamGrant(
-      {
-        id: record.id,
-        decision,
-        principal,
-        contact: decision.owner ?? principal?.owner ?? inForce.contact,
-        identityHeaders: inForce.identityHeaders,
-        trace: record.trace,
-        credential,
-        // Nobody's TLS ends here: requests come as events.
-        intercept: undefined,
-        alsoTrust: inForce.config.intercept.alsoTrust,
-        destination: question.destination,
-        addresses,
-        record: (later) => record.decision(later),
-        dialled: (connection) => record.dialled(connection),
-        answered: () => record.passed('answer'),
-        opened: () => () => {},
-      },
+      // Requests come as events: nobody's TLS ends here, and no tunnel begins.
+      permissionOf(permit, { credential, intercept: undefined, opened: () => () => {} }),
       {
         pool: this.#pool,
         exits: inForce.exits,

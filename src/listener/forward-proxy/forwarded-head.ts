@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { AbsoluteForm } from '../../core/conversation.ts';
 import {
   DEFAULT_PORTS,
@@ -118,6 +119,11 @@ export function requestHead(
   if (asksForWebSocket(head)) setUpgrade(writer);
   if (trace !== undefined) writer.set('traceparent', trace.traceparent);
   return writer.add('Via', viaEntry(head, via)).toBuffer();
+}
+
+/** Tells gateways apart in Via fields without telling upstreams their names. */
+export function viaPseudonym(gateway: string): string {
+  return `sekisho-${createHash('sha256').update(gateway).digest('hex').slice(0, 8)}`;
 }
 
 /** All that a request has passed, this gateway last. */
