@@ -30,11 +30,11 @@ export interface HeadChanges {
   readonly body?: BodyChange;
 }
 
-/** A body that is signed piece by piece. */
+/** What a body becomes on its way: signed piece by piece, or without what must not come back. */
 export interface BodyChange {
-  /** What can go on now. @throws Refusal `request-invalid` for what cannot be read */
+  /** What can go on now; possibly nothing. @throws Refusal `request-invalid` for what cannot be read */
   push(piece: Buffer): Buffer;
-  /** @throws Refusal `request-invalid` where it was cut */
+  /** What was held back, once nothing follows. @throws Refusal `request-invalid` where something is missing */
   end(): Buffer;
 }
 
@@ -49,14 +49,7 @@ export function headerValues(request: InjectedRequest, lowerName: string): strin
 export interface Redaction {
   /** Of a text that is whole, in latin1. */
   text(value: string): string;
-  stream(): RedactionStream;
-}
-
-export interface RedactionStream {
-  /** What can go on now, no longer than what came. */
-  push(piece: Buffer): Buffer;
-  /** What was held back, once nothing follows. */
-  end(): Buffer;
+  stream(): BodyChange;
 }
 
 /** A credential that a rule wants on a request. */

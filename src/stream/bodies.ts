@@ -1,14 +1,7 @@
+import type { BodyChange } from '../core/injection.ts';
 import type { BodyReader } from '../wire/http1/body.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK } from '../wire/http1/writer.ts';
 import type { Channel } from './channel.ts';
-
-/** What a body becomes on its way. */
-export interface BodyChange {
-  /** What can go on now; possibly nothing. */
-  push(piece: Buffer): Buffer;
-  /** What was held back, once nothing follows. */
-  end(): Buffer;
-}
 
 /**
  * Passes one body on as it arrives, never faster than `to` sends it.

@@ -5,10 +5,11 @@ import {
   createInflate,
   createZstdDecompress,
 } from 'node:zlib';
+import type { BodyChange } from '../core/injection.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import type { BodyReader } from '../wire/http1/body.ts';
 import { LAST_CHUNK } from '../wire/http1/writer.ts';
-import { type BodyChange, writePayload } from './bodies.ts';
+import { writePayload } from './bodies.ts';
 import type { Channel } from './channel.ts';
 
 const DECODERS: Readonly<Record<string, () => Transform>> = {

@@ -25,7 +25,7 @@ const OVERRIDES: ReadonlySet<string> = new Set([
 /** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
 const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
 
-type InjectionGrant = Pick<Grant<Channel>, 'credential' | 'identityHeaders' | 'trace' | 'record'>;
+type InjectionGrant = Pick<Grant<Channel>, 'identityHeaders' | 'trace' | 'record'>;
 
 /** A request before anything of it went on. */
 export interface Injectable {
@@ -50,14 +50,14 @@ export class Injection {
   }
 
   /**
-   * Undefined where the rule names no credential.
-   *
    * @throws Refusal `request-invalid`, `credential-missing`, `credential-unavailable`, which then is on record; UpstreamError
    *   where the client is gone
    */
-  static async begin(grant: InjectionGrant, request: Injectable): Promise<Injection | undefined> {
-    const { credential } = grant;
-    if (credential === undefined) return undefined;
+  static async begin(
+    credential: GrantedCredential,
+    grant: InjectionGrant,
+    request: Injectable,
+  ): Promise<Injection> {
     try {
       const view = await viewOf(grant, credential, request);
       return new Injection(credential, view, await credential.inject(view));

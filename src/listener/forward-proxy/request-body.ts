@@ -1,5 +1,6 @@
+import type { BodyChange } from '../../core/injection.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { type BodyChange, pumpBody } from '../../stream/bodies.ts';
+import { pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
 import { type Framing, requestFraming } from '../../wire/http1/framing.ts';

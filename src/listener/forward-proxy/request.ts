@@ -1,4 +1,3 @@
-import type { Transform } from 'node:stream';
 import type {
   Connection,
   Conversation,
@@ -9,14 +8,12 @@ import type {
 } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
 import type { Destination } from '../../core/destination.ts';
+import type { GrantedCredential } from '../../core/injection.ts';
 import type { Trouble } from '../../core/reasons.ts';
 import { type Refusal, UpstreamError } from '../../core/refusal.ts';
-import { pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
-import { pumpDecoded } from '../../stream/decoded-bodies.ts';
 import { takeHead } from '../../stream/heads.ts';
-import { BodyReader } from '../../wire/http1/body.ts';
-import { type Framing, keepsAlive, responseFraming } from '../../wire/http1/framing.ts';
+import { type Framing, keepsAlive } from '../../wire/http1/framing.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
@@ -32,6 +29,7 @@ import {
 import { Injection } from './injection.ts';
 import type { OwnAnswer } from './refusal-response.ts';
 import { RequestBody } from './request-body.ts';
+import { ResponseBody } from './response-body.ts';
 import type { Target } from './target.ts';
 
 /** Interim responses that one request may bring (RFC 9110 15.2): enough for any honest server. */
@@ -63,9 +61,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   #injection: Injection | undefined;
   /** What broke first on the client's side: it explains why the upstream was then given up. */
   #clientFault: FramingError | ChannelLost | Refusal | undefined;
-  #bytesDown = 0;
-  /** The response that has begun ends only with the connection. */
-  #endsByClose = false;
+  /** Of the response that has begun. */
+  #answer: ResponseBody | undefined;
 
   /** @throws FramingError when the head does not tell plainly how long its body is */
   constructor(
@@ -93,15 +90,16 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   async open(grant: Grant<Channel>): Promise<void> {
     this.#grant = grant;
-    if (grant.credential !== undefined) this.#injection = await this.#inject(grant);
+    if (grant.credential !== undefined)
+      this.#injection = await this.#inject(grant.credential, grant);
     // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
     this.#upstream = asksForWebSocket(this.head)
       ? await grant.dial(this.trail)
       : await grant.borrow(this.trail);
   }
 
-  #inject(grant: Grant<Channel>): Promise<Injection | undefined> {
-    return Injection.begin(grant, {
+  #inject(credential: GrantedCredential, grant: Grant<Channel>): Promise<Injection> {
+    return Injection.begin(credential, grant, {
       head: this.head,
       target: this.#target,
       body: this.#body,
@@ -209,16 +207,15 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.#grant?.answered();
     if (response.status === 101) return this.#passWebSocket(response);
     const upstream = this.#upstream as Connection<Channel>;
-    const framing = responseFraming(response, this.head.method);
-    const decoder = framing.kind === 'none' ? undefined : this.#injection?.decoder(response);
-    const onward = this.#onwardFraming(decoder === undefined ? framing : { kind: 'chunked' });
+    const answer = new ResponseBody(this.head, response, this.#injection);
+    const { framing, onward } = answer;
     this.keepAlive = onward.kind !== 'close' && keepsAlive(this.head) && !this.proxy.leaving();
     this.status = response.status;
-    this.#endsByClose = onward.kind === 'close';
+    this.#answer = answer;
     this.#body.answered();
     const passing = this.channel.together(() => {
-      this.#writeHead(response, onward, this.#connectionField(), decoder !== undefined);
-      return this.#passBody(upstream, framing, onward, decoder);
+      this.#writeHead(response, onward, this.#connectionField(), answer.isDecoded);
+      return answer.send(upstream.stream, this.channel);
     });
     if (passing !== undefined) await passing;
     if (!this.#body.done) {
@@ -229,11 +226,6 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     return this.#outcome(null);
   }
 
-  /** HTTP/1.0 knows no chunks. */
-  #onwardFraming(framing: Framing): Framing {
-    return framing.kind === 'chunked' && this.head.minor === 0 ? { kind: 'close' } : framing;
-  }
-
   #writeHead(
     response: ResponseHead,
     framing: Framing,
@@ -242,25 +234,6 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   ): void {
     const head = responseHead(response, framing, connection, this.proxy.via, decoded);
     this.channel.write(this.#injection?.redact(head) ?? head);
-  }
-
-  #passBody(
-    upstream: Connection<Channel>,
-    framing: Framing,
-    onward: Framing,
-    decoder: Transform | undefined,
-  ): Promise<void> | undefined {
-    const { stream } = upstream;
-    const chunked = onward.kind === 'chunked';
-    const body = new BodyReader(framing);
-    const count = (bytes: number) => {
-      this.#bytesDown += bytes;
-    };
-    const redaction = this.#injection?.redaction();
-    if (decoder === undefined || redaction === undefined) {
-      return pumpBody(stream, body, this.channel, chunked, count, redaction);
-    }
-    return pumpDecoded(stream, body, decoder, this.channel, chunked, count, redaction);
   }
 
   /** From here on the bytes are the two ends' own. */
@@ -312,14 +285,14 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   protected override async answer(answer: OwnAnswer, error: Trouble | null): Promise<Outcome> {
     // To a client that waits for the close, a FIN would be the end of a complete response.
-    if (this.#endsByClose) this.channel.cut();
+    if (this.#answer?.onward.kind === 'close') this.channel.cut();
     const { status } = await super.answer(answer, error);
     return { ...this.#outcome(error), status };
   }
 
   #outcome(error: Trouble | null): Outcome {
     const { status } = this;
-    return { status, error, bytesUp: this.#body.bytes, bytesDown: this.#bytesDown };
+    return { status, error, bytesUp: this.#body.bytes, bytesDown: this.#answer?.bytes ?? 0 };
   }
 }
 
