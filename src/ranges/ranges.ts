@@ -102,8 +102,8 @@ export class Ranges {
     return this.#with(wanted, async (target) => {
       const seen = await target.read(this.#looking);
       const plan = target.plan(wanted.networks, seen);
-      const notes = target.notes(seen, plan);
-      return { ...wanted, plan, notes, unsettled: target.unsettled(seen) };
+      const notes = target.notes?.(seen, plan) ?? [];
+      return { ...wanted, plan, notes, unsettled: target.unsettled?.(seen) ?? [] };
     });
   }
 
@@ -154,7 +154,7 @@ export class Ranges {
       if (!(error instanceof RangesError)) throw error;
       return { target: config, error };
     } finally {
-      target.close();
+      target.close?.();
     }
   }
 }

@@ -50,10 +50,11 @@ export async function reconcile(
     refuseShortage(target, plan, done > 0);
     if (first === undefined) {
       first = plan;
-      if (!isDone(plan) || target.unsettled(seen).length > 0) await options.begin(plan);
+      const unsettled = target.unsettled?.(seen) ?? [];
+      if (!isDone(plan) || unsettled.length > 0) await options.begin(plan);
     }
     if (isDone(plan)) {
-      await target.settle(seen, work);
+      await target.settle?.(seen, work);
       return first;
     }
     const left = workOf(plan);

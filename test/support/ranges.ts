@@ -28,9 +28,13 @@ export async function planRanges(config: RangesTargetConfig, networks: Networks)
   try {
     const seen = await target.read(LOOKING);
     const plan = target.plan(parsed(networks), seen);
-    return { plan, notes: target.notes(seen, plan), unsettled: target.unsettled(seen) };
+    return {
+      plan,
+      notes: target.notes?.(seen, plan) ?? [],
+      unsettled: target.unsettled?.(seen) ?? [],
+    };
   } finally {
-    target.close();
+    target.close?.();
   }
 }
 
@@ -56,7 +60,7 @@ export async function applyRanges(
     });
     return { plan, waits };
   } finally {
-    target.close();
+    target.close?.();
   }
 }
 

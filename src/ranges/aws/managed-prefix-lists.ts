@@ -1,9 +1,7 @@
-import type { EC2Client, ManagedPrefixList, PrefixListEntry } from '@aws-sdk/client-ec2';
+import type { ManagedPrefixList, PrefixListEntry } from '@aws-sdk/client-ec2';
 import type { AwsPlace } from '../../config/ranges-config.ts';
 import { RangesError } from '../ranges-error.ts';
-import { clientOptions } from './client-options.ts';
-
-type Ec2 = typeof import('@aws-sdk/client-ec2');
+import { ec2 } from './lazy-client.ts';
 
 /** AWS takes the size and the entries in requests of their own. */
 export type ListChange =
@@ -25,11 +23,10 @@ const IN_PROGRESS = /-in-progress$/;
 
 /** Prefix lists at AWS, each change of which takes a while. */
 export class ManagedPrefixLists {
-  readonly #place: AwsPlace;
-  #ec2: { sdk: Ec2; client: EC2Client } | undefined;
+  readonly #ec2: ReturnType<typeof ec2>;
 
   constructor(place: AwsPlace) {
-    this.#place = place;
+    this.#ec2 = ec2(place);
   }
 
   /** A list that nobody is changing any more. @throws RangesError `ranges-conflict` where there is none */
@@ -38,7 +35,7 @@ export class ManagedPrefixLists {
   }
 
   async entries(id: string, version: number, signal: AbortSignal): Promise<PrefixListEntry[]> {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#ec2.get();
     const entries: PrefixListEntry[] = [];
     const pages = sdk.paginateGetManagedPrefixListEntries(
       { client, pageSize: 100 },
@@ -51,7 +48,7 @@ export class ManagedPrefixLists {
 
   /** Resources that refer to a list. */
   async references(id: string, signal: AbortSignal): Promise<string[]> {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#ec2.get();
     const references: string[] = [];
     const pages = sdk.paginateGetManagedPrefixListAssociations(
       { client },
@@ -66,7 +63,7 @@ export class ManagedPrefixLists {
 
   /** Changes a list and waits until AWS is done with it. @returns its version then */
   async modify(id: string, change: ListChange, patience: Patience): Promise<number> {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#ec2.get();
     const command = new sdk.ModifyManagedPrefixListCommand({ PrefixListId: id, ...change });
     const { PrefixList } = await client.send(command, { abortSignal: patience.signal });
     const list = await this.#settled(id, PrefixList ?? {}, patience);
@@ -76,19 +73,11 @@ export class ManagedPrefixLists {
   }
 
   close(): void {
-    this.#ec2?.client.destroy();
-  }
-
-  async #connect(): Promise<{ sdk: Ec2; client: EC2Client }> {
-    if (this.#ec2 === undefined) {
-      const sdk = await import('@aws-sdk/client-ec2');
-      this.#ec2 = { sdk, client: new sdk.EC2Client(clientOptions(this.#place)) };
-    }
-    return this.#ec2;
+    this.#ec2.close();
   }
 
   async #describe(id: string, signal: AbortSignal): Promise<ManagedPrefixList> {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#ec2.get();
     const asked = new sdk.DescribeManagedPrefixListsCommand({ PrefixListIds: [id] });
     const { PrefixLists = [] } = await client.send(asked, { abortSignal: signal });
     const [list] = PrefixLists;

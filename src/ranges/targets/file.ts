@@ -12,7 +12,7 @@ import { RangesError } from '../ranges-error.ts';
 import { absent, replaceFile } from '../replace-file.ts';
 import { runProgram } from '../run-program.ts';
 import { reasonOf } from '../surroundings.ts';
-import { markOf, type Note, type Standing, type Target, type Work } from './target.ts';
+import { markOf, type Standing, type Target, type Work } from './target.ts';
 
 interface SeenFile extends Standing {
   /** The file is in place and nobody has loaded it yet; before it there was this, or no file. */
@@ -106,12 +106,6 @@ export class FileTarget implements Target<SeenFile> {
     if (reload !== undefined) await runProgram(reload, signal);
     await this.#onDisk(() => rm(this.#unloaded, { force: true }));
   }
-
-  notes(): readonly Note[] {
-    return [];
-  }
-
-  close(): void {}
 
   async #putBack(before: string | null): Promise<void> {
     if (before === null) await rm(this.config.path, { force: true });

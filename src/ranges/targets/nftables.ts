@@ -7,14 +7,7 @@ import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
 import { runProgram } from '../run-program.ts';
-import {
-  type Looking,
-  markOf,
-  type Note,
-  type Standing,
-  type Target,
-  type Work,
-} from './target.ts';
+import { type Looking, markOf, type Standing, type Target, type Work } from './target.ts';
 
 const prefix = z.object({ prefix: z.object({ addr: z.string(), len: z.int() }) });
 const range = z.object({ range: z.tuple([z.string(), z.string()]) });
@@ -91,18 +84,6 @@ export class Nftables implements Target {
     await runProgram(['nft', '-f', '-'], work.signal, `${lines.join('\n')}\n`);
     work.done(add.length + remove.length);
   }
-
-  unsettled(): readonly string[] {
-    return [];
-  }
-
-  async settle(): Promise<void> {}
-
-  notes(): readonly Note[] {
-    return [];
-  }
-
-  close(): void {}
 
   async #readSet(set: string, family: Family, signal: AbortSignal): Promise<Container> {
     const id = `${this.config.family} ${this.config.table} ${set}`;

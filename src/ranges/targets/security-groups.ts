@@ -1,9 +1,10 @@
-import type { EC2Client, IpPermission } from '@aws-sdk/client-ec2';
+import type { IpPermission } from '@aws-sdk/client-ec2';
 import type { SecurityGroupsConfig } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
 import { type Permission, permissionText } from '../../core/permission.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
-import { besideOptions, clientOptions } from '../aws/client-options.ts';
+import { besideOptions } from '../aws/client-options.ts';
+import { ec2 } from '../aws/lazy-client.ts';
 import { RULES_PER_GROUP, rulesPerGroup } from '../aws/quota.ts';
 import type { Entry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
@@ -21,8 +22,6 @@ import {
   type Target,
   type Work,
 } from './target.ts';
-
-type Ec2 = typeof import('@aws-sdk/client-ec2');
 
 interface SeenGroups extends Standing {
   readonly attachment: Attachment;
@@ -42,18 +41,19 @@ export class SecurityGroups implements Target<SeenGroups> {
   readonly config: SecurityGroupsConfig;
   readonly atomic = false;
   readonly #mark: string;
-  #ec2: { sdk: Ec2; client: EC2Client } | undefined;
+  readonly #ec2: ReturnType<typeof ec2>;
   #quota: number | undefined;
 
   constructor(config: SecurityGroupsConfig) {
     this.config = config;
     this.#mark = markOf(config);
+    this.#ec2 = ec2(config.aws);
   }
 
   async read({ signal }: Looking): Promise<SeenGroups> {
     const { groups, name } = this.config;
     return asking(`${name}: ${groups.join(', ')}`, signal, async () => {
-      const { sdk, client } = await this.#connect();
+      const { sdk, client } = await this.#ec2.get();
       const attachment = await readAttachment(sdk, client, groups, signal);
       const rules: Rule[] = [];
       const filter = { Name: 'group-id', Values: [...groups] };
@@ -83,7 +83,7 @@ export class SecurityGroups implements Target<SeenGroups> {
   }
 
   async apply({ add, remove }: Step, _seen: SeenGroups, work: Work): Promise<void> {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#ec2.get();
     const send = async (group: string, count: number, ask: () => Promise<unknown>) => {
       work.signal.throwIfAborted();
       await asking(`${this.config.name}: ${group}`, work.signal, ask);
@@ -116,12 +116,6 @@ export class SecurityGroups implements Target<SeenGroups> {
     }
   }
 
-  unsettled(): readonly string[] {
-    return [];
-  }
-
-  async settle(): Promise<void> {}
-
   notes(seen: SeenGroups, plan: Plan): readonly Note[] {
     return [
       ...groupNotes(this.config, seen.attachment, plan, this.#quota ?? RULES_PER_GROUP),
@@ -130,15 +124,7 @@ export class SecurityGroups implements Target<SeenGroups> {
   }
 
   close(): void {
-    this.#ec2?.client.destroy();
-  }
-
-  async #connect(): Promise<{ sdk: Ec2; client: EC2Client }> {
-    if (this.#ec2 === undefined) {
-      const sdk = await import('@aws-sdk/client-ec2');
-      this.#ec2 = { sdk, client: new sdk.EC2Client(clientOptions(this.config.aws)) };
-    }
-    return this.#ec2;
+    this.#ec2.close();
   }
 
   async #readQuota(signal: AbortSignal): Promise<number> {

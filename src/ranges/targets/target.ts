@@ -32,11 +32,11 @@ export interface Target<Seen extends Standing = Standing> {
    */
   apply(step: Step, seen: Seen, work: Work): Promise<void>;
   /** What is left to do besides entries, once these are right: `reload squid`. */
-  unsettled(seen: Seen): readonly string[];
+  unsettled?(seen: Seen): readonly string[];
   /** Does that. @throws RangesError */
-  settle(seen: Seen, work: Work): Promise<void>;
-  notes(seen: Seen, plan: Plan): readonly Note[];
-  close(): void;
+  settle?(seen: Seen, work: Work): Promise<void>;
+  notes?(seen: Seen, plan: Plan): readonly Note[];
+  close?(): void;
 }
 
 export interface Looking {

@@ -3,19 +3,13 @@ import type { WafIpSetsConfig } from '../../config/ranges-config.ts';
 import type { Cidr } from '../../core/ip.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
 import { clientOptions } from '../aws/client-options.ts';
+import { LazyClient } from '../aws/lazy-client.ts';
 import { awsNetwork } from '../aws/network-text.ts';
 import type { Container, Entry, HeldEntry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
-import {
-  type Looking,
-  markOf,
-  type Note,
-  type Standing,
-  type Target,
-  type Work,
-} from './target.ts';
+import { type Looking, markOf, type Standing, type Target, type Work } from './target.ts';
 
 type Waf = typeof import('@aws-sdk/client-wafv2');
 
@@ -36,11 +30,15 @@ export class WafIpSets implements Target<SeenSets> {
   readonly config: WafIpSetsConfig;
   readonly atomic = true;
   readonly #mark: string;
-  #waf: { sdk: Waf; client: WAFV2Client } | undefined;
+  readonly #waf: LazyClient<Waf, WAFV2Client>;
 
   constructor(config: WafIpSetsConfig) {
     this.config = config;
     this.#mark = markOf(config);
+    this.#waf = new LazyClient(async () => {
+      const sdk = await import('@aws-sdk/client-wafv2');
+      return { sdk, client: new sdk.WAFV2Client(clientOptions(config.aws)) };
+    });
   }
 
   async read({ signal }: Looking): Promise<SeenSets> {
@@ -87,30 +85,12 @@ export class WafIpSets implements Target<SeenSets> {
     }
   }
 
-  unsettled(): readonly string[] {
-    return [];
-  }
-
-  async settle(): Promise<void> {}
-
-  notes(): readonly Note[] {
-    return [];
-  }
-
   close(): void {
-    this.#waf?.client.destroy();
-  }
-
-  async #connect(): Promise<{ sdk: Waf; client: WAFV2Client }> {
-    if (this.#waf === undefined) {
-      const sdk = await import('@aws-sdk/client-wafv2');
-      this.#waf = { sdk, client: new sdk.WAFV2Client(clientOptions(this.config.aws)) };
-    }
-    return this.#waf;
+    this.#waf.close();
   }
 
   async #readSet(name: string, id: string, signal: AbortSignal) {
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#waf.get();
     const asked = new sdk.GetIPSetCommand({ Name: name, Id: id, Scope: this.config.scope });
     const { IPSet, LockToken: lockToken = '' } = await client.send(asked, { abortSignal: signal });
     const { Addresses = [], IPAddressVersion, Description } = IPSet ?? {};
@@ -136,7 +116,7 @@ export class WafIpSets implements Target<SeenSets> {
     work: Work,
   ): Promise<boolean> {
     work.signal.throwIfAborted();
-    const { sdk, client } = await this.#connect();
+    const { sdk, client } = await this.#waf.get();
     const command = new sdk.UpdateIPSetCommand({
       Name: name,
       Id: id,
