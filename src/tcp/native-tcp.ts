@@ -40,8 +40,8 @@ export class NativeTcp {
   readonly #sockets: (NativeSocket | undefined)[] = [];
   readonly #acceptors = new Map<number, Acceptor>();
   #arena = Buffer.allocUnsafeSlow(ARENA_SIZE);
-  /** Up to where somebody may have kept what was received. */
-  #kept = 0;
+  /** Whether somebody may have kept a part of it. */
+  #isKept = false;
 
   constructor(addon: SocketsAddon) {
     this.#addon = addon;
@@ -85,7 +85,7 @@ export class NativeTcp {
         });
       }
     }
-    if (this.#kept === 0) this.#addon.reuse();
+    if (!this.#isKept) this.#addon.reuse();
     else if (ARENA_SIZE - used < READ_SIZE) this.#renewArena();
   }
 
@@ -106,13 +106,13 @@ export class NativeTcp {
       this.#arena.copy(bytes, 0, from, from + size);
       return bytes;
     }
-    this.#kept = from + size;
+    this.#isKept = true;
     return this.#arena.subarray(from, from + size);
   }
 
   #renewArena(): void {
     this.#arena = Buffer.allocUnsafeSlow(ARENA_SIZE);
-    this.#kept = 0;
+    this.#isKept = false;
     this.#addon.use(this.#arena);
   }
 
