@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { PublishedSetConfig } from '../config/ranges-config.ts';
+import { jsonOf } from '../core/json.ts';
 import { absent, replaceFile } from './replace-file.ts';
 
 const shape = z.object({
@@ -33,7 +34,7 @@ export class LastGoodCopies {
   /** What is torn or of another list counts as missing. */
   async get(source: PublishedSetConfig): Promise<LastGood | undefined> {
     const text = await readFile(this.#path(source), 'utf8').catch(absent);
-    const copy = shape.safeParse(parse(text)).data;
+    const copy = shape.safeParse(jsonOf(text ?? '')).data;
     if (copy?.place !== placeOf(source) || copy.sha256 !== sha256(copy.text)) return undefined;
     return { etag: copy.etag, seenMs: copy.seenMs, text: copy.text };
   }
@@ -52,14 +53,6 @@ export class LastGoodCopies {
 /** One list, by whatever sets it is used. */
 export function placeOf({ provider, from }: PublishedSetConfig): string {
   return `${provider} ${from.kind === 'url' ? from.url : from.path}`;
-}
-
-function parse(text: string | undefined): unknown {
-  try {
-    return JSON.parse(text ?? 'null');
-  } catch {
-    return undefined;
-  }
 }
 
 function sha256(text: string): string {

@@ -1,3 +1,4 @@
+import { jsonOf } from '../core/json.ts';
 import { SecretFailure } from './failure.ts';
 
 /**
@@ -6,7 +7,7 @@ import { SecretFailure } from './failure.ts';
  * @throws SecretFailure `invalid`, which quotes nothing of it
  */
 export function valueOfKey(what: string, json: string, key: string): string {
-  const map = parse(json);
+  const map = jsonOf(json);
   if (typeof map !== 'object' || map === null) {
     throw new SecretFailure('invalid', `${what}: the secret is no JSON map`);
   }
@@ -19,13 +20,4 @@ export function textOf(what: string, map: object, key: string): string {
   const value: unknown = (map as Record<string, unknown>)[key];
   if (typeof value === 'string') return value;
   throw new SecretFailure('invalid', `${what}: the value is no text`);
-}
-
-function parse(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    // The parser's message would quote the secret.
-    return undefined;
-  }
 }

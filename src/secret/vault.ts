@@ -1,3 +1,4 @@
+import { jsonOf } from '../core/json.ts';
 import type { Fetched } from './cache.ts';
 import { type FailureKind, SecretFailure } from './failure.ts';
 import { textOf } from './key.ts';
@@ -83,19 +84,10 @@ interface Answer {
 }
 
 function parse(what: string, text: string): Answer {
-  const { data, metadata } = readAnswer(text) ?? {};
+  const answer = jsonOf(text) as { data?: Partial<Answer> } | null | undefined;
+  const { data, metadata } = answer?.data ?? {};
   if (typeof data === 'object' && data !== null && typeof metadata?.version === 'number') {
-    return { data, metadata: { version: metadata.version } };
+    return { data, metadata };
   }
   throw new SecretFailure('invalid', `${what}: Vault answers something else than a secret`);
-}
-
-function readAnswer(
-  text: string,
-): { data?: unknown; metadata?: { version?: unknown } } | undefined {
-  try {
-    return JSON.parse(text)?.data;
-  } catch {
-    return undefined;
-  }
 }

@@ -46,6 +46,7 @@ export class RuntimeApi {
   private constructor(events: RuntimeEvents) {
     this.#events = events;
     this.#server = createServer((request, response) => {
+      // A runtime that broke off in the middle of its answer: what became of it, the end of its process tells.
       this.#serve(request, response).catch(() => response.destroy());
     });
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOf } from '../../core/json.ts';
 import type { FileFormat } from './format.ts';
 
 const shape = z.object({ by: z.string(), ipv4: z.array(z.string()), ipv6: z.array(z.string()) });
@@ -11,15 +12,7 @@ export const jsonFormat: FileFormat = {
     return `${JSON.stringify({ by: mark, ipv4: of(4), ipv6: of(6) }, null, 2)}\n`;
   },
   read(text, mark) {
-    const file = shape.safeParse(parse(text)).data;
+    const file = shape.safeParse(jsonOf(text)).data;
     return file?.by === mark ? [...file.ipv4, ...file.ipv6] : undefined;
   },
 };
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

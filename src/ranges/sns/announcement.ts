@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOf } from '../../core/json.ts';
 import { RangesError } from '../ranges-error.ts';
 
 /** AWS says that its list has changed. */
@@ -20,13 +21,7 @@ const shape = z.object({
 
 /** @throws RangesError `ranges-refused` */
 export function parseAnnouncement(text: string): Announcement {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  const parsed = shape.safeParse(value);
+  const parsed = shape.safeParse(jsonOf(text));
   if (!parsed.success) {
     throw new RangesError(
       'ranges-refused',

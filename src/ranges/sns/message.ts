@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOf } from '../../core/json.ts';
 import { RangesError } from '../ranges-error.ts';
 
 const common = {
@@ -30,13 +31,7 @@ const shape = z.discriminatedUnion('Type', [notification, confirmation]);
 
 /** @throws RangesError `ranges-refused` */
 export function parseSnsMessage(text: string): SnsMessage {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    value = undefined;
-  }
-  const parsed = shape.safeParse(value);
+  const parsed = shape.safeParse(jsonOf(text));
   if (parsed.success) return parsed.data;
   throw new RangesError('ranges-refused', 'this is no message of SNS');
 }
