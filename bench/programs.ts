@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { accepts } from '../test/support/servers.ts';
 
 const ASK_AGAIN_MS = 20;
 const START_LIMIT_MS = 20_000;
@@ -60,16 +61,6 @@ async function listening(child: ChildProcess, command: string, port: number, out
       throw new Error(`${command} does not listen on ${port}:\n${readFileSync(output, 'utf8')}`);
     await wait(ASK_AGAIN_MS);
   }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  const open = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  );
-  socket.destroy();
-  return open;
 }
 
 /** Ports that were free a moment ago, all different. */

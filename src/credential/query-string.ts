@@ -1,3 +1,5 @@
+import { decodeFormText } from '../wire/form-text.ts';
+
 export interface QueryParameter {
   /** Decoded, as forms are: `+` is a space. */
   readonly name: string;
@@ -12,18 +14,8 @@ export function readQuery(query: string | undefined): QueryParameter[] {
   return query.split('&').map((raw) => {
     const equals = raw.indexOf('=');
     const [name, value] = equals < 0 ? [raw, ''] : [raw.slice(0, equals), raw.slice(equals + 1)];
-    return { name: decode(name), value: decode(value), raw };
+    return { name: decodeFormText(name), value: decodeFormText(value), raw };
   });
-}
-
-/** What cannot be decoded stays as it is: so it reads to a server as well. */
-function decode(text: string): string {
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced;
-  }
 }
 
 /** Sorted by name, space as `+`, all but letters, digits and `-_.~` escaped: as Go's `url.Values` has it. */

@@ -1,6 +1,5 @@
 import type { RemoteSecretRef } from '../config/config.ts';
 import type { Fetched } from './cache.ts';
-import type { SecretSurroundings } from './source.ts';
 
 export type RemoteRefOf<From extends RemoteSecretRef['from']> = Extract<
   RemoteSecretRef,
@@ -14,8 +13,3 @@ export interface RemoteSource<From extends RemoteSecretRef['from']> {
   /** @throws SecretFailure */
   fetch(ref: RemoteRefOf<From>, signal: AbortSignal): Promise<Fetched<string>>;
 }
-
-/** Made when the first secret of its kind is asked for: the SDKs are large. */
-export type MakeSource<From extends RemoteSecretRef['from']> = (
-  surroundings: Pick<SecretSurroundings, 'env'>,
-) => Promise<RemoteSource<From>>;

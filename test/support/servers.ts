@@ -44,7 +44,8 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function accepts(port: number): Promise<boolean> {
+/** Whether somebody listens there. */
+export async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   const open = await once(socket, 'connect').then(
     () => true,

@@ -1,6 +1,7 @@
 import type { ManagedPrefixList, PrefixListEntry } from '@aws-sdk/client-ec2';
 import type { AwsPlace } from '../../config/ranges-config.ts';
 import { RangesError } from '../ranges-error.ts';
+import type { Looking } from '../targets/target.ts';
 import { ec2 } from './lazy-client.ts';
 
 /** AWS takes the size and the entries in requests of their own. */
@@ -11,12 +12,6 @@ export type ListChange =
       readonly AddEntries?: { Cidr: string; Description: string }[];
       readonly RemoveEntries?: { Cidr: string }[];
     };
-
-export interface Patience {
-  readonly signal: AbortSignal;
-  /** Waits a while before a further look, counted from 0. @throws AbortError */
-  pause(tries: number): Promise<void>;
-}
 
 const MAX_LOOKS = 40;
 const IN_PROGRESS = /-in-progress$/;
@@ -30,8 +25,8 @@ export class ManagedPrefixLists {
   }
 
   /** A list that nobody is changing any more. @throws RangesError `ranges-conflict` where there is none */
-  async read(id: string, patience: Patience): Promise<ManagedPrefixList> {
-    return this.#settled(id, await this.#describe(id, patience.signal), patience);
+  async read(id: string, looking: Looking): Promise<ManagedPrefixList> {
+    return this.#settled(id, await this.#describe(id, looking.signal), looking);
   }
 
   async entries(id: string, version: number, signal: AbortSignal): Promise<PrefixListEntry[]> {
@@ -62,11 +57,11 @@ export class ManagedPrefixLists {
   }
 
   /** Changes a list and waits until AWS is done with it. @returns its version then */
-  async modify(id: string, change: ListChange, patience: Patience): Promise<number> {
+  async modify(id: string, change: ListChange, looking: Looking): Promise<number> {
     const { sdk, client } = await this.#ec2.get();
     const command = new sdk.ModifyManagedPrefixListCommand({ PrefixListId: id, ...change });
-    const { PrefixList } = await client.send(command, { abortSignal: patience.signal });
-    const list = await this.#settled(id, PrefixList ?? {}, patience);
+    const { PrefixList } = await client.send(command, { abortSignal: looking.signal });
+    const list = await this.#settled(id, PrefixList ?? {}, looking);
     if (/-complete$/.test(list.State ?? '')) return list.Version ?? 0;
     const message = `${id} could not be changed: ${list.StateMessage ?? list.State}`;
     throw new RangesError('ranges-no-room', message);
@@ -89,7 +84,7 @@ export class ManagedPrefixLists {
   async #settled(
     id: string,
     first: ManagedPrefixList,
-    { signal, pause }: Patience,
+    { signal, pause }: Looking,
   ): Promise<ManagedPrefixList> {
     let list = first;
     for (let tries = 0; IN_PROGRESS.test(list.State ?? ''); tries++) {

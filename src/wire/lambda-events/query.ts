@@ -1,3 +1,4 @@
+import { decodeFormText } from '../form-text.ts';
 import type { Field } from './message.ts';
 
 /** The parameters of a query as they were sent. */
@@ -10,7 +11,7 @@ export function rawParameters(query: string | undefined): Field[] {
 }
 
 export function decodedParameters(query: string | undefined): Field[] {
-  return rawParameters(query).map(([name, value]) => [decode(name), decode(value)]);
+  return rawParameters(query).map(([name, value]) => [decodeFormText(name), decodeFormText(value)]);
 }
 
 /** A query of parameters that are encoded already; undefined without any. */
@@ -26,16 +27,6 @@ export function encodeParameters(parameters: readonly Field[]): string | undefin
 /** A path in which nothing stands that could not be sent. What is encoded stays as it is. */
 export function sendablePath(path: string): string {
   return path.replace(/[^\x21-\x7e]+|[?#]/g, encode);
-}
-
-/** What cannot be decoded stays as it is. */
-function decode(text: string): string {
-  const spaced = text.replaceAll('+', ' ');
-  try {
-    return decodeURIComponent(spaced);
-  } catch {
-    return spaced;
-  }
 }
 
 function encode(text: string): string {
