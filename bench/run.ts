@@ -16,7 +16,7 @@ import { table } from './table.ts';
 
 const ROUNDS = 5;
 /** For each contestant. */
-const FULL = { seconds: 1, warmUp: { units: 20_000, leastSeconds: 4, mostSeconds: 12 } };
+const FULL = { seconds: 1, warmUp: { units: 100_000, leastSeconds: 4, mostSeconds: 30 } };
 const QUICK = { seconds: 0.5, warmUp: { units: 1, leastSeconds: 0.5, mostSeconds: 0.5 } };
 
 const { values, positionals } = parseArgs({
