@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { printable } from '../audit/printable.ts';
 import { quote } from '../core/diagnostic.ts';
 import { Ip } from '../core/ip.ts';
 import type { RangeSet } from '../ranges/range-sets.ts';
@@ -32,7 +31,7 @@ export function showRangesCommand(): Command {
         const set = (await ranges.readSets([name])).get(name);
         if (set === undefined || set instanceof RangesError) throw set;
         const isIn = options.contains === undefined ? undefined : answer(set, options.contains);
-        process.stdout.write(options.json ? json(set, isIn) : text(set, options, isIn));
+        process.stdout.write(options.json ? json(set, isIn) : text(set, isIn));
         process.exitCode = isIn?.network === null || set.problem ? EXIT.found : EXIT.done;
       }),
     );
@@ -58,7 +57,7 @@ function json(set: RangeSet, contains: Answer | undefined): string {
   return `${JSON.stringify({ ...setReport(set), ...(contains && { contains }) })}\n`;
 }
 
-function text(set: RangeSet, options: ShowOptions, contains: Answer | undefined): string {
+function text(set: RangeSet, contains: Answer | undefined): string {
   const colors = colorsFor(process.stdout);
   const head = setText(set, colors);
   if (contains === undefined) {
@@ -69,5 +68,5 @@ function text(set: RangeSet, options: ShowOptions, contains: Answer | undefined)
     network === null
       ? colors.red(`${address} does not lie in it`)
       : colors.green(`${address} lies in ${network}`);
-  return `${head}\n\n${options.contains === undefined ? '' : printable(said)}\n`;
+  return `${head}\n\n${said}\n`;
 }

@@ -1,91 +1,31 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
-import { type TestContext, test } from 'node:test';
-import { Ec2 } from '../support/aws/ec2.ts';
-import { startFakeAws } from '../support/aws/fake-aws.ts';
-import { ServiceQuotas } from '../support/aws/service-quotas.ts';
+import { test } from 'node:test';
 import { ec2Ranges } from '../support/ip-ranges.ts';
-import { publish, startListServer } from '../support/list-server.ts';
+import { publish } from '../support/list-server.ts';
 import { manyNetworks } from '../support/ranges.ts';
-import { ROOT } from '../support/sources.ts';
-
-interface Finished {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** A published list, an account at AWS with one group, a configuration, and the command line. */
-async function workplace(t: TestContext, more = '') {
-  const dir = await mkdtemp(join(tmpdir(), 'sekisho-ranges-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  const lists = await startListServer(t);
-  const ec2 = new Ec2();
-  const aws = await startFakeAws([ec2.service, new ServiceQuotas().service]);
-  t.after(aws.close);
-  ec2.securityGroups.addGroup('sg-1');
-  ec2.securityGroups.interfaces.push({ id: 'eni-1', groups: ['sg-1'] });
-  await writeFile(join(dir, 'ca.pem'), lists.ca);
-  await writeFile(
-    join(dir, 'sekisho.yaml'),
-    `version: 1
-gateway: { name: g1, dataDir: var }
-sets:
-  tokyo-ec2: { ranges: { provider: aws, service: EC2, region: ap-northeast-1, url: "${lists.url}" } }
-ranges:
-  fetch: { ca: { file: ca.pem }, retries: 0 }
-  watch: { bind: "127.0.0.1:0", every: 1h }
-  targets:
-    rds-tokyo:
-      set: tokyo-ec2
-      securityGroups: { groups: [sg-1], protocol: tcp, port: 3306, region: ap-northeast-1 }
-${more}`,
-  );
-  const start = (...args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), ...args], {
-      cwd: dir,
-      env: { PATH: process.env.PATH, ...aws.env() },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    t.after(() => child.kill('SIGKILL'));
-    return child;
-  };
-  const finish = async (child: ChildProcess): Promise<Finished> => {
-    const outputs = [child.stdout, child.stderr].map((stream) =>
-      text(stream as NodeJS.ReadableStream),
-    );
-    const [[code], out = '', err = ''] = await Promise.all([once(child, 'close'), ...outputs]);
-    return { code, out, err };
-  };
-  const sekisho = (...args: readonly string[]) => finish(start(...args));
-  return { dir, lists, aws, groups: ec2.securityGroups, sekisho, start, finish };
-}
+import { sekishoHere, watchHere, workplace } from '../support/ranges-cli.ts';
 
 const OLD = manyNetworks(3);
 const NEW = [...manyNetworks(2), '10.9.0.0/25', '10.9.0.128/25', '2001:DB8::/32'];
 
 test('a set is shown: whose it is, how many addresses, and whether one lies in it', async (t) => {
-  const { lists, sekisho } = await workplace(t);
+  const { lists, ranges } = await workplace(t);
   lists.answer = publish(ec2Ranges(NEW));
-  const shown = await sekisho('ranges', 'show', 'tokyo-ec2');
+  const shown = await ranges('show', 'tokyo-ec2');
   assert.match(
     shown.out,
     /^tokyo-ec2 {2}4 networks \(5 published\), 768 IPv4 addresses, 4,294,967,296 IPv6 networks of 64 bits\n {2}AWS: EC2, ap-northeast-1: every customer there can send from these addresses\n/,
   );
   assert.match(shown.out, /\n10\.0\.0\.0\/24\n10\.0\.2\.0\/24\n10\.9\.0\.0\/24\n2001:db8::\/32\n$/);
   assert.equal(shown.code, 0);
-  const inside = await sekisho('ranges', 'show', 'tokyo-ec2', '--contains', '10.9.0.200');
+  const inside = await ranges('show', 'tokyo-ec2', '--contains', '10.9.0.200');
   assert.match(inside.out, /10\.9\.0\.200 lies in 10\.9\.0\.0\/24\n$/);
-  const outside = await sekisho('ranges', 'show', 'tokyo-ec2', '--contains', '192.0.2.1', '--json');
+  const outside = await ranges('show', 'tokyo-ec2', '--contains', '192.0.2.1', '--json');
   assert.deepEqual(JSON.parse(outside.out).contains, { address: '192.0.2.1', network: null });
   assert.equal(outside.code, 1);
-  const unknown = await sekisho('ranges', 'show', 'tokyo');
+  const unknown = await ranges('show', 'tokyo');
   assert.deepEqual(
     [unknown.code, unknown.err.split('\n')[0]],
     [2, 'error: no set is called "tokyo"'],
@@ -93,13 +33,13 @@ test('a set is shown: whose it is, how many addresses, and whether one lies in i
 });
 
 test('a plan reads like a diff, an apply does it, and after it there is nothing to do', async (t) => {
-  const { lists, groups, sekisho } = await workplace(t);
+  const { lists, groups, ranges } = await workplace(t);
   lists.answer = publish(ec2Ranges(OLD));
   groups.addRule('sg-1', '192.0.2.0/24', { description: 'office' });
   groups.addRule('sg-1', '10.9.0.0/16', { from: 0, to: 65535 });
-  assert.equal((await sekisho('ranges', 'apply')).code, 0);
+  assert.equal((await ranges('apply')).code, 0);
   lists.answer = publish(ec2Ranges(NEW, '1769904001'));
-  const planned = await sekisho('ranges', 'plan', '--exit-code');
+  const planned = await ranges('plan', '--exit-code');
   assert.equal(
     planned.out.slice(planned.out.indexOf('rds-tokyo')),
     `rds-tokyo  security groups sg-1 in ap-northeast-1, tcp:3306
@@ -117,9 +57,9 @@ test('a plan reads like a diff, an apply does it, and after it there is nothing 
 `,
   );
   assert.equal(planned.code, 2);
-  const applied = await sekisho('ranges', 'apply');
+  const applied = await ranges('apply');
   assert.deepEqual([applied.out, applied.code], ['rds-tokyo  2 added, 1 removed, 2 stay\n', 0]);
-  const again = await sekisho('ranges', 'apply', '--json');
+  const again = await ranges('apply', '--json');
   assert.deepEqual(JSON.parse(again.out).targets, [
     {
       target: 'rds-tokyo',
@@ -131,16 +71,19 @@ test('a plan reads like a diff, an apply does it, and after it there is nothing 
       problems: [],
     },
   ]);
-  const after = await sekisho('ranges', 'plan', '--exit-code', '--json');
+  const after = await ranges('plan', '--exit-code', '--json');
   assert.equal(JSON.parse(after.out).targets[0].pending, false);
   assert.equal(after.code, 0);
 });
 
 test('an apply is on record before it begins and when it is over, in a record that verifies', async (t) => {
-  const { dir, lists, sekisho } = await workplace(t);
+  const { dir, lists, ranges } = await workplace(t);
+  const record = join(dir, 'var/audit');
+  const audit = (command: string, ...args: readonly string[]) =>
+    sekishoHere(t, ['audit', command, '--dir', record, ...args]);
   lists.answer = publish(ec2Ranges(OLD));
-  await sekisho('ranges', 'apply');
-  const found = await sekisho('audit', 'search', '--json', '--type', 'ranges');
+  await ranges('apply');
+  const found = await audit('search', '--json', '--type', 'ranges');
   const events = found.out
     .trim()
     .split('\n')
@@ -152,86 +95,44 @@ test('an apply is on record before it begins and when it is over, in a record th
     OLD.map((network) => `sg-1 ${network} tcp:3306`),
   );
   assert.deepEqual([plan.target, plan.tokens], ['rds-tokyo', { 'tokyo-ec2': '1769904000' }]);
-  const lines = await sekisho('audit', 'search');
+  const lines = await audit('search');
   assert.match(lines.out, /ranges rds-tokyo: 3 added, 0 moved, 0 removed/);
-  assert.equal((await sekisho('audit', 'verify', '--dir', join(dir, 'var/audit'))).code, 0);
-  const segments = await readdir(join(dir, 'var/audit'));
-  await sekisho('ranges', 'apply');
-  assert.deepEqual(await readdir(join(dir, 'var/audit')), segments);
+  assert.equal((await audit('verify')).code, 0);
+  const segments = await readdir(record);
+  await ranges('apply');
+  assert.deepEqual(await readdir(record), segments);
 });
 
 test('an apply that cannot be put on record changes nothing', async (t) => {
-  const { dir, lists, groups, sekisho } = await workplace(t);
+  const { dir, lists, groups, ranges } = await workplace(t);
   lists.answer = publish(ec2Ranges(OLD));
   await mkdir(join(dir, 'var'));
   await writeFile(join(dir, 'var/audit'), 'no folder');
-  const { code, err } = await sekisho('ranges', 'apply');
+  const { code, err } = await ranges('apply');
   assert.match(err, /the audit record cannot be written/);
   assert.deepEqual([code, groups.rules.length], [1, 0]);
 });
 
 test('a list that is refused leaves its last good copy, exits 1, and is taken when that is accepted', async (t) => {
-  const { lists, groups, sekisho } = await workplace(t);
+  const { lists, groups, ranges } = await workplace(t);
   lists.answer = publish(ec2Ranges(manyNetworks(10)));
-  await sekisho('ranges', 'apply');
+  await ranges('apply');
   lists.answer = publish(ec2Ranges(manyNetworks(2)));
-  const refused = await sekisho('ranges', 'apply');
+  const refused = await ranges('apply');
   assert.match(
     refused.out,
     /nothing to change, 10 stay\n {2}! the list of .* is refused: it has 2 networks/,
   );
   assert.deepEqual([refused.code, groups.rules.length], [1, 10]);
-  const planned = await sekisho('ranges', 'plan');
+  const planned = await ranges('plan');
   assert.match(planned.out, /the last good copy stands/);
   assert.equal(planned.code, 1);
-  assert.equal((await sekisho('ranges', 'apply', '--accept-shrink')).code, 0);
+  assert.equal((await ranges('apply', '--accept-shrink')).code, 0);
   assert.equal(groups.rules.length, 2);
 });
 
-test('of two applies at once the second stops, and the first ends', async (t) => {
-  const { lists, aws, groups, sekisho, start, finish } = await workplace(t);
-  lists.answer = publish(ec2Ranges(OLD));
-  aws.disturbances.hold('AuthorizeSecurityGroupIngress');
-  const first = start('ranges', 'apply');
-  const finished = finish(first);
-  while (aws.count('AuthorizeSecurityGroupIngress') === 0) {
-    await new Promise((again) => setTimeout(again, 20));
-  }
-  const second = await sekisho('ranges', 'apply');
-  assert.match(second.err, /another apply is under way here .*, and this one stops/);
-  assert.equal(second.code, 1);
-  aws.disturbances.release();
-  assert.equal((await finished).code, 0);
-  assert.equal(groups.rules.length, 3);
-});
-
-test('an apply that is interrupted or killed says so, and the next one completes it', async (t) => {
-  for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-    const { lists, aws, groups, sekisho, start, finish } = await workplace(t);
-    lists.answer = publish(ec2Ranges(OLD));
-    await sekisho('ranges', 'apply');
-    lists.answer = publish(ec2Ranges([...OLD.slice(1), '10.9.0.0/24']));
-    aws.disturbances.hold('RevokeSecurityGroupIngress');
-    const child = start('ranges', 'apply');
-    const finished = finish(child);
-    while (aws.count('RevokeSecurityGroupIngress') === 0) {
-      await new Promise((again) => setTimeout(again, 20));
-    }
-    child.kill(signal);
-    const { err } = await finished;
-    if (signal === 'SIGINT') assert.match(err, /interrupted: .* the next apply goes on/);
-    aws.disturbances.release();
-    assert.equal((await sekisho('ranges', 'apply')).code, 0);
-    assert.deepEqual(groups.rules.map(({ peer }) => peer).sort(), [
-      '10.0.2.0/24',
-      '10.0.4.0/24',
-      '10.9.0.0/24',
-    ]);
-  }
-});
-
 test('one target that fails does not keep the others', async (t) => {
-  const { dir, lists, sekisho } = await workplace(
+  const { dir, lists, ranges } = await workplace(
     t,
     `    missing:
       set: tokyo-ec2
@@ -242,63 +143,22 @@ test('one target that fails does not keep the others', async (t) => {
 `,
   );
   lists.answer = publish(ec2Ranges(OLD));
-  const applied = await sekisho('ranges', 'apply');
+  const applied = await ranges('apply');
   assert.match(applied.out, /missing {2}! missing: sg-9: InvalidGroup\.NotFound/);
   assert.equal(applied.code, 1);
   assert.match(await readFile(join(dir, 'list'), 'utf8'), /\n10\.0\.4\.0\/24\n$/);
-  assert.equal((await sekisho('ranges', 'apply', '--target', 'list')).code, 0);
-});
-
-test('a watch applies, is ready once that is done, and counts', async (t) => {
-  const { lists, groups, start, finish } = await workplace(t);
-  lists.answer = publish(ec2Ranges(OLD));
-  const child = start('ranges', 'watch');
-  const log = createInterface({ input: child.stderr as NodeJS.ReadableStream });
-  let bind = '';
-  for await (const line of log) {
-    const facts = JSON.parse(line) as { msg: string; bind?: string };
-    bind = facts.bind ?? bind;
-    if (facts.msg === 'applied') break;
-  }
-  assert.equal(groups.rules.length, 3);
-  const ready = await fetch(`http://${bind}/readyz`);
-  assert.equal(ready.status, 200);
-  const metrics = await (await fetch(`http://${bind}/metrics`)).text();
-  assert.match(metrics, /^sekisho_ranges_entries\{target="rds-tokyo"\} 3$/m);
-  assert.match(metrics, /^sekisho_ranges_changes_total\{target="rds-tokyo"\} 3$/m);
-  assert.match(metrics, /^sekisho_ranges_failures_total\{target="rds-tokyo"\} 0$/m);
-  assert.match(metrics, /^sekisho_ranges_list_token\{set="tokyo-ec2"\} 1769904000$/m);
-  assert.match(metrics, /^sekisho_ranges_list_timestamp_seconds\{set="tokyo-ec2"\} \d/m);
-  const finished = finish(child);
-  child.kill('SIGTERM');
-  assert.equal((await finished).code, 0);
-});
-
-test('a watch whose target never was right is not ready', async (t) => {
-  const { lists, start } = await workplace(t);
-  lists.answer = (_request, response) => response.writeHead(404).end();
-  const child = start('ranges', 'watch');
-  const log = createInterface({ input: child.stderr as NodeJS.ReadableStream });
-  let bind = '';
-  for await (const line of log) {
-    const facts = JSON.parse(line) as { bind?: string; code?: string };
-    bind = facts.bind ?? bind;
-    if (facts.code === 'ranges-unavailable') break;
-  }
-  const ready = await fetch(`http://${bind}/readyz`);
-  assert.equal(ready.status, 503);
-  assert.deepEqual(await ready.json(), { status: 'not ready', failing: ['target rds-tokyo'] });
+  assert.equal((await ranges('apply', '--target', 'list')).code, 0);
 });
 
 test('the rights that are printed are the least, for each role', async (t) => {
-  const { sekisho } = await workplace(
+  const { ranges } = await workplace(
     t,
     `    other:
       set: tokyo-ec2
       prefixLists: { lists: [pl-1], region: us-east-1, assumeRole: "arn:aws:iam::210987654321:role/r" }
 `,
   );
-  const { out } = await sekisho('ranges', 'policy', '--json');
+  const { out } = await ranges('policy', '--json');
   const rights = JSON.parse(out) as {
     role?: string;
     policy: { Statement: { Sid: string; Action: string[]; Resource: string[] }[] };
@@ -314,4 +174,15 @@ test('the rights that are printed are the least, for each role', async (t) => {
     'arn:aws:ec2:ap-northeast-1:*:security-group/sg-1',
     'arn:aws:ec2:ap-northeast-1:*:security-group-rule/*',
   ]);
+});
+
+test('a watch whose target never was right is not ready', async (t) => {
+  const { config, lists } = await workplace(t);
+  lists.answer = (_request, response) => response.writeHead(404).end();
+  const logged = watchHere(t, config);
+  const { bind } = await logged((facts) => facts.bind !== undefined);
+  await logged(({ code }) => code === 'ranges-unavailable');
+  const ready = await fetch(`http://${bind}/readyz`);
+  assert.equal(ready.status, 503);
+  assert.deepEqual(await ready.json(), { status: 'not ready', failing: ['target rds-tokyo'] });
 });

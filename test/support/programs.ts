@@ -50,6 +50,7 @@ export const PROGRAMS = {
     present: () => onPath('mariadbd') && onPath('mariadb-install-db'),
     service: 'mariadb',
   },
+  bsdutils: { serves: 'script, a terminal to print on', present: () => onPath('script') },
   unzip: { serves: 'what takes apart the zips of functions', present: () => onPath('unzip') },
   systemd: {
     serves: 'what tells systemd of the gateway, and what judges the unit',

@@ -7,10 +7,15 @@ interface Failure {
   readonly error: AwsError;
 }
 
+interface Hold {
+  readonly arrived: PromiseWithResolvers<void>;
+  readonly over: PromiseWithResolvers<void>;
+}
+
 /** What goes wrong on purpose, by operation and by which of its calls. */
 export class Disturbances {
   readonly #failures: Failure[] = [];
-  readonly #held = new Map<string, PromiseWithResolvers<void>>();
+  readonly #held = new Map<string, Hold>();
 
   /** The calls of an operation fail, counted from the first that the server ever had: `(n) => n === 2`. */
   fail(operation: string, error: AwsError, fits: (number: number) => boolean = () => true): void {
@@ -22,19 +27,23 @@ export class Disturbances {
     this.#failures.length = 0;
   }
 
-  /** Calls of this operation get no answer until `release`. */
-  hold(operation: string): void {
-    this.#held.set(operation, Promise.withResolvers<void>());
+  /** Calls of this operation get no answer until `release`. @returns once there is one */
+  hold(operation: string): Promise<void> {
+    const hold = { arrived: Promise.withResolvers<void>(), over: Promise.withResolvers<void>() };
+    this.#held.set(operation, hold);
+    return hold.arrived.promise;
   }
 
   release(): void {
-    for (const { resolve } of this.#held.values()) resolve();
+    for (const { over } of this.#held.values()) over.resolve();
     this.#held.clear();
   }
 
   /** @throws AwsError where this call is to fail */
   async strike({ operation, number }: Call): Promise<void> {
-    await this.#held.get(operation)?.promise;
+    const hold = this.#held.get(operation);
+    hold?.arrived.resolve();
+    await hold?.over.promise;
     const failure = this.#failures.find((one) => one.operation === operation && one.fits(number));
     if (failure !== undefined) throw failure.error;
   }
