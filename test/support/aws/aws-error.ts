@@ -11,6 +11,9 @@ export class AwsError extends Error {
   }
 }
 
+/** The answer does not arrive: the connection ends before it. */
+export class LostAnswer extends Error {}
+
 export function accessDenied(arn: string, action: string, resource: string): AwsError {
   return new AwsError(
     'AccessDeniedException',

@@ -9,7 +9,7 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Certificates } from '../certificates.ts';
-import { AwsError, internalError } from './aws-error.ts';
+import { AwsError, internalError, LostAnswer } from './aws-error.ts';
 import { Disturbances } from './disturbances.ts';
 import type { Call, FakeService, Reply, SignedRequest } from './service.ts';
 import { type AwsIdentity, SignatureFault, type Verified, verifySignature } from './sigv4.ts';
@@ -59,7 +59,9 @@ export async function startFakeAws(
     const request = await readRequest(incoming);
     if (request === undefined) return;
     const verify = () => verifySignature(request, identities, now());
-    send(response, await serve(request, { byName, calls, disturbances, verify }));
+    const reply = await serve(request, { byName, calls, disturbances, verify });
+    if (reply === undefined) response.destroy();
+    else send(response, reply);
   };
   const { certificates } = options;
   const server =
@@ -94,7 +96,8 @@ interface Endpoint {
   verify(): Verified;
 }
 
-async function serve(request: SignedRequest, endpoint: Endpoint): Promise<Reply> {
+/** @returns undefined where the answer is lost */
+async function serve(request: SignedRequest, endpoint: Endpoint): Promise<Reply | undefined> {
   const id = randomUUID();
   const service = endpoint.byName.get(scopeOf(request));
   if (service === undefined) {
@@ -126,6 +129,7 @@ async function serve(request: SignedRequest, endpoint: Endpoint): Promise<Reply>
   } catch (error) {
     if (error instanceof SignatureFault) return protocol.refuse(protocol.signatureError(error), id);
     if (error instanceof AwsError) return protocol.refuse(error, id);
+    if (error instanceof LostAnswer) return undefined;
     return protocol.refuse(internalError(), id);
   }
 }

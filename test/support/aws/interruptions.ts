@@ -1,16 +1,13 @@
-import { AwsError } from './aws-error.ts';
+import type { Failing, Interruption } from '../stages/stage.ts';
+import { AwsError, LostAnswer, throttled } from './aws-error.ts';
+import { requestLimitExceeded } from './ec2.ts';
 import type { FakeService, Operation } from './service.ts';
 
-/** What becomes of the call: it is refused, or done and its answer lost. */
-export type Interruption = 'before' | 'after';
-
 /** Fails one call, whatever it is for: the n-th of all calls to the services, counted from 1. */
-export class Interruptions {
-  /** The operations that were called, in order. */
+export class Interruptions implements Failing {
   readonly operations: string[] = [];
   #at: { number: number; how: Interruption } | undefined;
 
-  /** @param number beyond the last call: nothing fails */
   begin(number: number, how: Interruption): void {
     this.operations.length = 0;
     this.#at = { number, how };
@@ -25,10 +22,12 @@ export class Interruptions {
       ([name, run]): [string, Operation] => [
         name,
         (input, call) => {
-          const strikes = this.operations.push(name) === this.#at?.number;
-          if (strikes && this.#at?.how === 'before') throw interrupted();
+          const how = this.operations.push(name) === this.#at?.number ? this.#at.how : undefined;
+          // No code that the SDK tries again by itself.
+          if (how === 'refused') throw new AwsError('Interrupted', 'not now');
+          if (how === 'throttled') throw beyondRate(service);
           const output = run(input, call);
-          if (strikes) throw interrupted();
+          if (how === 'lost') throw new LostAnswer();
           return output;
         },
       ],
@@ -37,7 +36,6 @@ export class Interruptions {
   }
 }
 
-/** No code that the SDK tries again by itself. */
-function interrupted(): AwsError {
-  return new AwsError('Interrupted', 'the connection broke');
+function beyondRate({ name }: FakeService): AwsError {
+  return name === 'ec2' ? requestLimitExceeded() : throttled();
 }
