@@ -1,8 +1,9 @@
 import { AwsError } from './aws-error.ts';
 import { ec2Protocol } from './ec2-protocol.ts';
+import { permitted } from './iam.ts';
 import { FakePrefixLists } from './prefix-lists.ts';
 import { FakeSecurityGroups } from './security-groups.ts';
-import type { FakeService, Operation } from './service.ts';
+import type { Call, FakeService } from './service.ts';
 
 /** EC2, in memory, as far as allow-lists go. */
 export class Ec2 {
@@ -13,28 +14,20 @@ export class Ec2 {
     this.securityGroups.weightOf = (id) => this.prefixLists.lists.get(id)?.maxEntries ?? 1;
   }
 
-  readonly service: FakeService = {
+  readonly service: FakeService = permitted({
     name: 'ec2',
     protocol: ec2Protocol,
-    operations: permitted({ ...this.securityGroups.operations, ...this.prefixLists.operations }),
-  };
+    resources,
+    operations: { ...this.securityGroups.operations, ...this.prefixLists.operations },
+  });
 }
 
-/** What an identity has no right to is refused as EC2 does it. */
-function permitted(operations: Readonly<Record<string, Operation>>): Record<string, Operation> {
-  return Object.fromEntries(
-    Object.entries(operations).map(([name, run]): [string, Operation] => [
-      name,
-      (input, call) => {
-        if (call.identity.allows?.(`ec2:${name}`, '*') !== false) return run(input, call);
-        throw new AwsError(
-          'UnauthorizedOperation',
-          `You are not authorized to perform this operation. User: ${call.identity.arn}`,
-          403,
-        );
-      },
-    ]),
-  );
+/** EC2 knows none in what only describes. */
+function resources({ operation, input }: Call): readonly string[] {
+  const group = `security-group/${input.GroupId}`;
+  if (operation === 'AuthorizeSecurityGroupIngress') return [group, 'security-group-rule/*'];
+  if (operation === 'RevokeSecurityGroupIngress') return [group];
+  return operation.startsWith('Describe') ? ['*'] : [`prefix-list/${input.PrefixListId}`];
 }
 
 /** What EC2 answers beyond its rate. */

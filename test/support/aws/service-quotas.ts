@@ -1,4 +1,5 @@
-import { AwsError, accessDenied } from './aws-error.ts';
+import { AwsError } from './aws-error.ts';
+import { permitted } from './iam.ts';
 import { jsonProtocol } from './json-protocol.ts';
 import type { FakeService } from './service.ts';
 
@@ -6,18 +7,15 @@ import type { FakeService } from './service.ts';
 export class ServiceQuotas {
   readonly quotas = new Map<string, number>();
 
-  readonly service: FakeService = {
+  readonly service: FakeService = permitted({
     name: 'servicequotas',
     protocol: jsonProtocol('ServiceQuotasV20190624'),
     operations: {
-      GetServiceQuota: ({ ServiceCode, QuotaCode }, { identity, operation }) => {
-        if (identity.allows?.(`servicequotas:${operation}`, '*') === false) {
-          throw accessDenied(identity.arn, `servicequotas:${operation}`, '*');
-        }
+      GetServiceQuota: ({ ServiceCode, QuotaCode }) => {
         const value = this.quotas.get(`${ServiceCode} ${QuotaCode}`);
         if (value === undefined) throw new AwsError('NoSuchResourceException', 'no such quota');
         return { Quota: { ServiceCode, QuotaCode, Value: value } };
       },
     },
-  };
+  });
 }

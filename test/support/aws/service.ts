@@ -52,5 +52,7 @@ export interface FakeService {
   /** As it stands in the scope of a signature: `ssm`, `secretsmanager`, `ec2`. */
   readonly name: string;
   readonly protocol: Protocol;
+  /** What a call is about, as IAM sees it: an ARN, or its part after the account. Without it: `*`. */
+  readonly resources?: (call: Call) => readonly string[];
   readonly operations: Readonly<Record<string, Operation>>;
 }

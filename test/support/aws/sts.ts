@@ -1,4 +1,5 @@
 import { AwsError } from './aws-error.ts';
+import { permitted } from './iam.ts';
 import { queryProtocol } from './query-protocol.ts';
 import type { Call, FakeService, Input } from './service.ts';
 import type { AwsIdentity } from './sigv4.ts';
@@ -12,9 +13,10 @@ export class Sts {
     this.#roles.set(arn, { identity, externalId });
   }
 
-  readonly service: FakeService = {
+  readonly service: FakeService = permitted({
     name: 'sts',
     protocol: queryProtocol('https://sts.amazonaws.com/doc/2011-06-15/'),
+    resources: ({ operation, input }) => [operation === 'AssumeRole' ? String(input.RoleArn) : '*'],
     operations: {
       AssumeRole: (input, call) => this.#assume(input, call),
       GetCallerIdentity: (_input, { identity }) => ({
@@ -23,7 +25,7 @@ export class Sts {
         Account: identity.arn.split(':')[4],
       }),
     },
-  };
+  });
 
   #assume({ RoleArn, RoleSessionName, ExternalId }: Input, { identity }: Call) {
     const role = this.#roles.get(String(RoleArn));

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { AwsError, accessDenied } from './aws-error.ts';
+import { AwsError } from './aws-error.ts';
+import { permitted } from './iam.ts';
 import { jsonProtocol } from './json-protocol.ts';
 import { canonical } from './security-groups.ts';
 import type { Call, FakeService, Input } from './service.ts';
@@ -35,20 +36,20 @@ export class Wafv2 {
     return set;
   }
 
-  readonly service: FakeService = {
+  readonly service: FakeService = permitted({
     name: 'wafv2',
     protocol: jsonProtocol('AWSWAF_20190729'),
+    resources: ({ input: { Scope, Name, Id } }) => [
+      `${Scope === 'CLOUDFRONT' ? 'global' : 'regional'}/ipset/${Name}/${Id}`,
+    ],
     operations: {
       GetIPSet: (input, call) => this.#get(input, call),
       UpdateIPSet: (input, call) => this.#update(input, call),
     },
-  };
+  });
 
-  #known(input: Input, { region, identity, operation }: Call): FakeIpSet {
+  #known(input: Input, { region }: Call): FakeIpSet {
     const set = this.sets.get(String(input.Id));
-    if (identity.allows?.(`wafv2:${operation}`, '*') === false) {
-      throw accessDenied(identity.arn, `wafv2:${operation}`, String(input.Id));
-    }
     if (input.Scope === 'CLOUDFRONT' && region !== 'us-east-1') {
       throw new AwsError(
         'WAFInvalidParameterException',
