@@ -32,7 +32,7 @@ export function targetText(planned: Planned | Failed, colors: Colors): string {
   if (isFailed(planned)) return `${head}\n${colors.red(`  ! ${printable(planned.error.message)}`)}`;
   const { plan, notes, unsettled, sets } = planned;
   const warnings = [
-    ...rentedWarning(sets),
+    ...(notes.some(({ about }) => about === 'login') ? [] : rentedWarning(sets)),
     ...notes.filter(({ level }) => level === 'warning').map(({ text }) => text),
   ];
   return [

@@ -102,7 +102,7 @@ export class Ranges {
     return this.#with(wanted, async (target) => {
       const seen = await target.read(this.#looking);
       const plan = target.plan(wanted.networks, seen);
-      const notes = target.notes?.(seen, plan) ?? [];
+      const notes = (await target.notes?.(seen, plan, this.#looking)) ?? [];
       return { ...wanted, plan, notes, unsettled: target.unsettled?.(seen) ?? [] };
     });
   }

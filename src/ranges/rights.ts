@@ -62,11 +62,16 @@ function ofSecurityGroups({ groups, quota, aws }: SecurityGroupsConfig): Stateme
   ];
   const change = ['ec2:AuthorizeSecurityGroupIngress', 'ec2:RevokeSecurityGroupIngress'];
   const changed = [
-    ...groups.map((group) => ec2Arn(aws, `security-group/${group}`)),
-    ec2Arn(aws, 'security-group-rule/*'),
+    ...groups.map((group) => awsArn('ec2', aws, `security-group/${group}`)),
+    awsArn('ec2', aws, 'security-group-rule/*'),
   ];
   return [
     allow('ReadSecurityGroups', read),
+    allow(
+      'ReadDatabases',
+      ['rds:DescribeDBClusters', 'rds:DescribeDBInstances'],
+      [awsArn('rds', aws, 'cluster:*'), awsArn('rds', aws, 'db:*')],
+    ),
     ...(quota === undefined ? [allow('ReadQuota', ['servicequotas:GetServiceQuota'])] : []),
     allow('ChangeSecurityGroups', change, changed),
   ];
@@ -78,7 +83,7 @@ function ofPrefixLists({ lists, aws }: PrefixListsConfig): Statement[] {
     'ec2:GetManagedPrefixListEntries',
     'ec2:ModifyManagedPrefixList',
   ];
-  const changed = lists.map((list) => ec2Arn(aws, `prefix-list/${list}`));
+  const changed = lists.map((list) => awsArn('ec2', aws, `prefix-list/${list}`));
   return [
     allow('ReadPrefixLists', ['ec2:DescribeManagedPrefixLists']),
     allow('ChangePrefixLists', change, changed),
@@ -86,10 +91,8 @@ function ofPrefixLists({ lists, aws }: PrefixListsConfig): Statement[] {
 }
 
 function ofIpSets({ ipSets, scope, aws }: WafIpSetsConfig): Statement[] {
-  const { region } = aws;
   const where = scope === 'CLOUDFRONT' ? 'global' : 'regional';
-  const place = `arn:${partitionOf(region)}:wafv2:${region}:${accountOf(aws)}:${where}`;
-  const sets = ipSets.map(({ name, id }) => `${place}/ipset/${name}/${id}`);
+  const sets = ipSets.map(({ name, id }) => awsArn('wafv2', aws, `${where}/ipset/${name}/${id}`));
   return [allow('ChangeIpSets', ['wafv2:GetIPSet', 'wafv2:UpdateIPSet'], sets)];
 }
 
@@ -112,8 +115,8 @@ function merged(statements: readonly Statement[]): Statement[] {
   return [...bySid.values()];
 }
 
-function ec2Arn(place: AwsPlace, resource: string): string {
-  return `arn:${partitionOf(place.region)}:ec2:${place.region}:${accountOf(place)}:${resource}`;
+function awsArn(service: string, place: AwsPlace, resource: string): string {
+  return `arn:${partitionOf(place.region)}:${service}:${place.region}:${accountOf(place)}:${resource}`;
 }
 
 /** The role's account, where one is assumed; whose groups these are is not known otherwise. */

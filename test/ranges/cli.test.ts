@@ -76,6 +76,22 @@ test('a plan reads like a diff, an apply does it, and after it there is nothing 
   assert.equal(after.code, 0);
 });
 
+test('where it is known whether databases take an IAM login, a plan says so in place of the general warning', async (t) => {
+  const { lists, ranges, rds } = await workplace(t);
+  lists.answer = publish(ec2Ranges(OLD));
+  const orders = { id: 'orders', engine: 'mysql', groups: ['sg-1'] };
+  const told = async () => {
+    const { out } = await ranges('plan');
+    return out.split('\n').filter((line) => /login/.test(line));
+  };
+  rds.instances.push({ ...orders, iamLogin: true });
+  assert.deepEqual(await told(), ['    behind these groups, with an IAM login: orders (mysql)']);
+  rds.instances[0] = { ...orders, iamLogin: false };
+  assert.deepEqual(await told(), [
+    '  ! behind these groups, without an IAM login: orders (mysql); whoever is at one of the addresses and knows a password is in',
+  ]);
+});
+
 test('an apply is on record before it begins and when it is over, in a record that verifies', async (t) => {
   const { dir, lists, ranges } = await workplace(t);
   const record = join(dir, 'var/audit');
@@ -166,11 +182,14 @@ test('the rights that are printed are the least, for each role', async (t) => {
   assert.deepEqual(
     rights.map(({ role, policy }) => [role, policy.Statement.map(({ Sid }) => Sid)]),
     [
-      [undefined, ['ReadSecurityGroups', 'ReadQuota', 'ChangeSecurityGroups', 'AssumeRoles']],
+      [
+        undefined,
+        ['ReadSecurityGroups', 'ReadDatabases', 'ReadQuota', 'ChangeSecurityGroups', 'AssumeRoles'],
+      ],
       ['arn:aws:iam::210987654321:role/r', ['ReadPrefixLists', 'ChangePrefixLists']],
     ],
   );
-  assert.deepEqual(rights[0]?.policy.Statement[2]?.Resource, [
+  assert.deepEqual(rights[0]?.policy.Statement[3]?.Resource, [
     'arn:aws:ec2:ap-northeast-1:*:security-group/sg-1',
     'arn:aws:ec2:ap-northeast-1:*:security-group-rule/*',
   ]);

@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import { Ec2 } from './aws/ec2.ts';
 import { startFakeAws } from './aws/fake-aws.ts';
+import { Rds } from './aws/rds.ts';
 import { ServiceQuotas } from './aws/service-quotas.ts';
 import { startListServer } from './list-server.ts';
 import { ROOT } from './sources.ts';
@@ -79,7 +80,9 @@ export async function workplace(t: TestContext, more = '') {
   t.after(() => rm(dir, { recursive: true, force: true }));
   const lists = await startListServer(t);
   const ec2 = new Ec2();
-  const aws = await startFakeAws([ec2.service, new ServiceQuotas().service]);
+  const rds = new Rds();
+  const services = [ec2.service, rds.service, new ServiceQuotas().service];
+  const aws = await startFakeAws(services);
   t.after(aws.close);
   Object.assign(process.env, aws.env());
   ec2.securityGroups.addGroup('sg-1');
@@ -105,6 +108,7 @@ ${more}`,
     lists,
     aws,
     groups: ec2.securityGroups,
+    rds,
     config: join(dir, 'sekisho.yaml'),
     ranges: (...args: readonly string[]) =>
       sekishoHere(t, ['ranges', ...args, '-c', join(dir, 'sekisho.yaml')]),

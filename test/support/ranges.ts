@@ -30,7 +30,7 @@ export async function planRanges(config: RangesTargetConfig, networks: Networks)
     const plan = target.plan(parsed(networks), seen);
     return {
       plan,
-      notes: target.notes?.(seen, plan) ?? [],
+      notes: (await target.notes?.(seen, plan, LOOKING)) ?? [],
       unsettled: target.unsettled?.(seen) ?? [],
     };
   } finally {

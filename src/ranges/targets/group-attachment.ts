@@ -18,13 +18,13 @@ export interface Attachment {
 
 type Ec2 = typeof import('@aws-sdk/client-ec2');
 
-/** @throws RangesError `ranges-conflict` where a group does not exist */
-export async function readAttachment(
+/** The VPCs of the groups. @throws RangesError `ranges-conflict` where a group does not exist */
+export async function readVpcs(
   sdk: Ec2,
   client: EC2Client,
   groups: readonly string[],
   signal: AbortSignal,
-): Promise<Attachment> {
+): Promise<Attachment['vpcs']> {
   const abort = { abortSignal: signal };
   const ids = [...groups];
   const described = await client.send(
@@ -36,21 +36,20 @@ export async function readAttachment(
   if (missing !== undefined) {
     throw new RangesError('ranges-conflict', `there is no security group ${missing}`);
   }
-  const vpcs = [...new Set(there.flatMap(({ VpcId }) => VpcId ?? []))];
-  return { vpcs, interfaces: await readInterfaces(sdk, client, ids, signal) };
+  return [...new Set(there.flatMap(({ VpcId }) => VpcId ?? []))];
 }
 
-async function readInterfaces(
+export async function readInterfaces(
   sdk: Ec2,
   client: EC2Client,
-  groups: string[],
+  groups: readonly string[],
   signal: AbortSignal,
 ): Promise<Attachment['interfaces']> {
   const found: { id: string; groups: string[] }[] = [];
   try {
     const pages = sdk.paginateDescribeNetworkInterfaces(
       { client },
-      { Filters: [{ Name: 'group-id', Values: groups }] },
+      { Filters: [{ Name: 'group-id', Values: [...groups] }] },
       { abortSignal: signal },
     );
     for await (const { NetworkInterfaces = [] } of pages) {

@@ -93,7 +93,7 @@ export class PrefixLists implements Target<SeenLists> {
     }
   }
 
-  notes({ lists }: SeenLists, { room }: Plan): readonly Note[] {
+  async notes({ lists }: SeenLists, { room }: Plan): Promise<readonly Note[]> {
     return [...lists.values()].flatMap(({ id, maxEntries, references }): Note[] => {
       const used = room.find(({ container }) => container === id)?.after ?? 0;
       const grown = Math.max(used, maxEntries);

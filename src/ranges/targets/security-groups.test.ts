@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { AwsError } from '../../../test/support/aws/aws-error.ts';
 import { Ec2, requestLimitExceeded } from '../../../test/support/aws/ec2.ts';
 import { ADMIN, startFakeAws } from '../../../test/support/aws/fake-aws.ts';
+import { Rds } from '../../../test/support/aws/rds.ts';
 import { ServiceQuotas } from '../../../test/support/aws/service-quotas.ts';
 import type { AwsIdentity } from '../../../test/support/aws/sigv4.ts';
 import { Sts } from '../../../test/support/aws/sts.ts';
@@ -14,14 +15,17 @@ async function account(t: TestContext, groups: readonly string[] = ['sg-1'], ide
   const ec2 = new Ec2();
   const quotas = new ServiceQuotas();
   const sts = new Sts();
-  const aws = await startFakeAws([ec2.service, quotas.service, sts.service], { identities });
+  const rds = new Rds();
+  const aws = await startFakeAws([ec2.service, quotas.service, sts.service, rds.service], {
+    identities,
+  });
   t.after(aws.close);
   Object.assign(process.env, aws.env(identities[0]));
   for (const group of groups) ec2.securityGroups.addGroup(group);
   ec2.securityGroups.interfaces.push({ id: 'eni-1', groups: [...groups] });
   const target = (more = 'protocol: tcp, port: 3306') =>
     targetOf(`securityGroups: { groups: [${groups.join(', ')}], region: ap-northeast-1, ${more} }`);
-  return { aws, groups: ec2.securityGroups, ec2, quotas, sts, target };
+  return { aws, groups: ec2.securityGroups, ec2, quotas, rds, sts, target };
 }
 
 function peers(given: Awaited<ReturnType<typeof account>>['groups'], group?: string): string[] {
@@ -197,15 +201,21 @@ test('the quota is what Service Quotas says, or what the configuration says, or 
   assert.equal(await room('protocol: tcp, port: 3306, quota: 80'), 80);
 });
 
-test('whoever may not ask for quotas and interfaces plans all the same', async (t) => {
+test('whoever may not ask for quotas, interfaces and databases plans all the same', async (t) => {
   const less: AwsIdentity = {
     ...ADMIN,
-    allows: (action) => !/servicequotas|NetworkInterfaces/.test(action),
+    allows: (action) => !/servicequotas|NetworkInterfaces|^rds:/.test(action),
   };
   const { target } = await account(t, ['sg-1'], [less]);
   const { plan, notes } = await planRanges(target(), ['10.0.0.0/24']);
   assert.equal(plan.room[0]?.quota, 60);
-  assert.match(notes[0]?.text ?? '', /could not be looked at/);
+  assert.deepEqual(
+    notes.map(({ level, text }) => `${level} ${text.replace(/:.*/, '')}`),
+    [
+      'note whether the groups are attached could not be looked at',
+      'note whether databases with these groups take an IAM login could not be looked at',
+    ],
+  );
 });
 
 test('a Duplicate fails its batch: the rest is sent once the rules are read again', async (t) => {
@@ -355,6 +365,54 @@ test('from where else the same ports are reached is told', async (t) => {
     open.notes.map(({ level }) => level),
     ['warning'],
   );
+});
+
+test('databases with one of the groups are told, and whether they take an IAM login', async (t) => {
+  const { rds, target } = await account(t, ['sg-1', 'sg-2']);
+  const [mysql, aurora] = [{ engine: 'mysql' }, { engine: 'aurora-postgresql', groups: ['sg-2'] }];
+  rds.instances.push(
+    { ...mysql, id: 'elsewhere', groups: ['sg-9'], iamLogin: false },
+    { ...mysql, id: 'orders', groups: ['sg-9', 'sg-1'], iamLogin: true },
+    // An instance of a cluster says nothing: the login is the cluster's.
+    { ...aurora, id: 'shop-1', cluster: 'shop', iamLogin: false },
+  );
+  rds.clusters.push({ ...aurora, id: 'shop', iamLogin: true });
+  const { notes } = await planRanges(target(), OLD);
+  assert.deepEqual(notes, [
+    {
+      level: 'note',
+      about: 'login',
+      text: 'behind these groups, with an IAM login: orders (mysql), shop (aurora-postgresql)',
+    },
+  ]);
+  rds.instances.push({ ...mysql, id: 'old', groups: ['sg-2'], iamLogin: false });
+  const open = await planRanges(target(), OLD);
+  assert.match(
+    open.notes[1]?.text ?? '',
+    /^behind these groups, without an IAM login: old \(mysql\);/,
+  );
+  assert.equal(open.notes[1]?.level, 'warning');
+});
+
+test('an apply looks neither at interfaces nor at databases', async (t) => {
+  const { aws, target } = await account(t);
+  await applyRanges(target(), OLD);
+  assert.deepEqual(
+    [aws.count('DescribeNetworkInterfaces'), aws.count('DescribeDBInstances')],
+    [0, 0],
+  );
+});
+
+test('rules for what goes out are never touched, though they carry the mark', async (t) => {
+  const { groups, target } = await account(t);
+  const out = { egress: true, description: MARK };
+  for (const peer of [...OLD, '192.0.2.0/24']) groups.addRule('sg-1', peer, out);
+  const before = [...groups.rules];
+  await applyRanges(target(), OLD);
+  await applyRanges(target(), []);
+  assert.deepEqual(groups.rules, before);
+  const { plan } = await planRanges(target(), OLD);
+  assert.deepEqual([plan.keep.length, plan.room[0]?.before], [0, 0]);
 });
 
 test('a quota that is lower than the configuration says is told as such', async (t) => {

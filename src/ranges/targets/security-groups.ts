@@ -4,13 +4,15 @@ import type { Cidr } from '../../core/ip.ts';
 import { type Permission, permissionText } from '../../core/permission.ts';
 import { asking, causeCode } from '../aws/aws-failure.ts';
 import { besideOptions } from '../aws/client-options.ts';
+import { readDatabases } from '../aws/databases.ts';
 import { ec2 } from '../aws/lazy-client.ts';
 import { RULES_PER_GROUP, rulesPerGroup } from '../aws/quota.ts';
 import type { Entry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
-import { type Attachment, foreignNotes, groupNotes, readAttachment } from './group-attachment.ts';
+import { databaseNotes } from './database-notes.ts';
+import { foreignNotes, groupNotes, readInterfaces, readVpcs } from './group-attachment.ts';
 import { protocolOf, type Rule, readListSizes, toContainer } from './security-group-rules.ts';
 import {
   batches,
@@ -24,7 +26,7 @@ import {
 } from './target.ts';
 
 interface SeenGroups extends Standing {
-  readonly attachment: Attachment;
+  readonly vpcs: readonly string[];
 }
 
 /** Permissions in one request: far below what AWS takes, so that one that fails fails alone. */
@@ -54,7 +56,7 @@ export class SecurityGroups implements Target<SeenGroups> {
     const { groups, name } = this.config;
     return asking(`${name}: ${groups.join(', ')}`, signal, async () => {
       const { sdk, client } = await this.#ec2.get();
-      const attachment = await readAttachment(sdk, client, groups, signal);
+      const vpcs = await readVpcs(sdk, client, groups, signal);
       const rules: Rule[] = [];
       const filter = { Name: 'group-id', Values: [...groups] };
       const pages = sdk.paginateDescribeSecurityGroupRules(
@@ -70,7 +72,7 @@ export class SecurityGroups implements Target<SeenGroups> {
         const own = inbound.filter(({ GroupId }) => GroupId === group);
         return toContainer(group, own, this.#mark, quota, sizes);
       });
-      return { containers, attachment };
+      return { containers, vpcs };
     });
   }
 
@@ -116,10 +118,17 @@ export class SecurityGroups implements Target<SeenGroups> {
     }
   }
 
-  notes(seen: SeenGroups, plan: Plan): readonly Note[] {
+  async notes(seen: SeenGroups, plan: Plan, { signal }: Looking): Promise<readonly Note[]> {
+    const { groups, aws, name } = this.config;
+    const interfaces = await asking(`${name}: ${groups.join(', ')}`, signal, async () => {
+      const { sdk, client } = await this.#ec2.get();
+      return readInterfaces(sdk, client, groups, signal);
+    });
+    const attachment = { vpcs: seen.vpcs, interfaces };
     return [
-      ...groupNotes(this.config, seen.attachment, plan, this.#quota ?? RULES_PER_GROUP),
+      ...groupNotes(this.config, attachment, plan, this.#quota ?? RULES_PER_GROUP),
       ...foreignNotes(this.config, seen.containers),
+      ...databaseNotes(await readDatabases(besideOptions(aws), groups, signal)),
     ];
   }
 

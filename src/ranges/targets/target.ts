@@ -13,6 +13,8 @@ export interface Standing {
 export interface Note {
   readonly level: 'note' | 'warning';
   readonly text: string;
+  /** It tells who has to prove what, where an address proves nothing. */
+  readonly about?: 'login';
 }
 
 /** One kind of place that keeps an allow-list: reading it, planning for it, changing it. */
@@ -35,7 +37,8 @@ export interface Target<Seen extends Standing = Standing> {
   unsettled?(seen: Seen): readonly string[];
   /** Does that. @throws RangesError */
   settle?(seen: Seen, work: Work): Promise<void>;
-  notes?(seen: Seen, plan: Plan): readonly Note[];
+  /** Looks around for a plan: an apply does without. @throws RangesError, AbortError */
+  notes?(seen: Seen, plan: Plan, looking: Looking): Promise<readonly Note[]>;
   close?(): void;
 }
 
