@@ -43,6 +43,21 @@ export async function applyAll(
   return applied;
 }
 
+/** By the address of each list that was followed to its end by every target: its version. */
+export function appliedTokens(applied: readonly Applied[]): ReadonlyMap<string, bigint> {
+  const tokens = new Map<string, bigint>();
+  const unfinished = new Set<string>();
+  for (const { wanted, result, problems } of applied) {
+    for (const { source, token } of wanted?.sets ?? []) {
+      if (source?.from.kind !== 'url' || token === undefined) continue;
+      tokens.set(source.from.url, token);
+      if ('error' in result || problems.length > 0) unfinished.add(source.from.url);
+    }
+  }
+  for (const url of unfinished) tokens.delete(url);
+  return tokens;
+}
+
 async function applyOne(
   ranges: Ranges,
   wanted: Wanted,

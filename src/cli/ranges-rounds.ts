@@ -7,7 +7,7 @@ import { type ListCounts, RangesMetrics, type TargetCounts } from '../metrics/ra
 import { workOf } from '../ranges/plan/steps.ts';
 import type { Ranges } from '../ranges/ranges.ts';
 import type { Announcement } from '../ranges/sns/announcement.ts';
-import { type Applied, applyAll } from './ranges-apply-all.ts';
+import { type Applied, appliedTokens, applyAll } from './ranges-apply-all.ts';
 import type { RangesRecord } from './ranges-record.ts';
 
 export interface WatchParts {
@@ -20,8 +20,8 @@ export interface WatchParts {
 
 type Counts = { -readonly [Key in keyof TargetCounts]: TargetCounts[Key] };
 
-/** An announced list that no cache had yet is asked for again so soon. */
-const LAGGING_MS = 60_000;
+/** What is announced and could not be applied yet, be it that no cache had it, is tried again so soon. */
+const AGAIN_MS = 60_000;
 
 /** Applies on a schedule, and when a list is announced to have changed. */
 export class RangesWatch {
@@ -29,6 +29,8 @@ export class RangesWatch {
   readonly #counts: ReadonlyMap<string, Counts>;
   readonly #lists = new Map<string, ListCounts & { readonly url: string | undefined }>();
   readonly metrics: RangesMetrics;
+  /** Versions that every target followed to its end, by the address of the list. */
+  readonly #applied = new Map<string, bigint>();
   /** The newest one that is not applied yet: however many there were, they lead to one apply. */
   #announced: Announcement | undefined;
   #rest = new AbortController();
@@ -51,13 +53,15 @@ export class RangesWatch {
   async run(signal: AbortSignal): Promise<void> {
     const { everyMs, jitterMs } = this.#parts.config.watch;
     while (!signal.aborted) {
-      this.#rest = new AbortController();
       const announced = this.#announced;
       await this.#round(signal, announced);
-      const isLagging =
-        announced !== undefined && this.#listsAt(announced).some(isBefore(announced));
-      if (announced === this.#announced && !isLagging) this.#announced = undefined;
-      const longestMs = isLagging ? Math.min(LAGGING_MS, everyMs) : everyMs;
+      if (this.#announced !== undefined && !this.#isPending(this.#announced)) {
+        this.#announced = undefined;
+      }
+      // Announced during the round, and newer than what that found.
+      if (this.#announced !== announced && this.#announced !== undefined) continue;
+      this.#rest = new AbortController();
+      const longestMs = this.#announced === undefined ? everyMs : Math.min(AGAIN_MS, everyMs);
       const until = AbortSignal.any([signal, this.#rest.signal]);
       await sleep(longestMs + Math.random() * jitterMs, undefined, { signal: until }).catch(
         () => undefined,
@@ -67,9 +71,8 @@ export class RangesWatch {
 
   /** A list has changed: it is applied now, unless it is no newer than what was. */
   announce(announcement: Announcement): void {
-    const { token } = announcement;
-    const lists = this.#listsAt(announcement);
-    const isApplied = lists.length > 0 && !lists.some(isBefore(announcement));
+    const { token, url } = announcement;
+    const isApplied = token <= (this.#applied.get(url) ?? -1n);
     const isOld = isApplied || token <= (this.#announced?.token ?? -1n);
     this.#parts.log.info({ token: String(token), ignored: isOld }, 'a list is announced');
     if (isOld) return;
@@ -93,8 +96,10 @@ export class RangesWatch {
     ];
   }
 
-  #listsAt({ url }: Announcement): ListCounts[] {
-    return [...this.#lists.values()].filter((list) => list.url === url);
+  /** Some set follows that list, and not every target has it. */
+  #isPending({ url, token }: Announcement): boolean {
+    const isFollowed = [...this.#lists.values()].some((list) => list.url === url);
+    return isFollowed && token > (this.#applied.get(url) ?? -1n);
   }
 
   async #round(signal: AbortSignal, announced: Announcement | undefined): Promise<void> {
@@ -103,6 +108,7 @@ export class RangesWatch {
       using _lock = ranges.lock();
       const applied = await applyAll(ranges, targets, record, () => undefined, announced);
       for (const one of applied) this.#take(one);
+      for (const [url, token] of appliedTokens(applied)) this.#applied.set(url, token);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof SekishoError)) throw error;
@@ -133,8 +139,4 @@ export class RangesWatch {
     const facts = { added: add.length, moved: move.length, removed: remove.length };
     log.info({ target: target.name, ...facts }, 'applied');
   }
-}
-
-function isBefore({ token }: Announcement): (list: ListCounts) => boolean {
-  return (list) => (list.token ?? -1n) < token;
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { RangesTargetConfig } from '../config/ranges-config.ts';
 import { aggregate } from '../core/aggregate.ts';
 import type { Cidr } from '../core/ip.ts';
+import { AppliedTokens } from './applied-tokens.ts';
 import { ListFetcher } from './fetch/url.ts';
 import { LastGoodCopies } from './last-good.ts';
 import { lockApply } from './lock.ts';
@@ -122,6 +123,11 @@ export class Ranges {
   async fetchText(url: string): Promise<string> {
     const fetched = await this.#fetcher.fetch({ url }, this.#options.signal);
     return fetched.kind === 'text' ? fetched.text : '';
+  }
+
+  /** What was applied last, for whoever does not go on running. */
+  get applied(): AppliedTokens {
+    return new AppliedTokens(join(this.#dir, 'applied.json'));
   }
 
   /** @throws RangesError `ranges-locked` */

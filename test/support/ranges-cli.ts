@@ -122,6 +122,7 @@ export interface Logged {
   readonly bind?: string;
   readonly code?: string;
   readonly ignored?: boolean;
+  readonly token?: string;
 }
 
 /** `sekisho ranges watch` within this process, and what it logs, line by line. */

@@ -7,10 +7,10 @@ import { type TestContext, test } from 'node:test';
 import { ec2Ranges } from '../../../test/support/ip-ranges.ts';
 import { publish, startListServer, startTunnelProxy } from '../../../test/support/list-server.ts';
 import { manyNetworks } from '../../../test/support/ranges.ts';
-import { FakeSns } from '../../../test/support/sns.ts';
+import { SnsSigner } from '../../../test/support/sns-signer.ts';
 import { handler } from './handler.ts';
 
-const sns = new FakeSns();
+const sns = new SnsSigner();
 
 /** As Lambda hands a message of SNS over. */
 function record(message: string) {
@@ -44,7 +44,7 @@ ranges:
   process.env.SEKISHO_CONFIG = join(dir, 'sekisho.yaml');
   const announcement = (token: string) =>
     sns.announcement(token, createHash('md5').update(published.text).digest('hex'));
-  return { lists, published, announcement, list: () => readFile(join(dir, 'list'), 'utf8') };
+  return { dir, lists, published, announcement, list: () => readFile(join(dir, 'list'), 'utf8') };
 }
 
 test('a schedule applies', async (t) => {
@@ -63,6 +63,33 @@ test('several messages lead to one apply, of the newest list', async (t) => {
   assert.deepEqual(await handler({ Records }), { applied: true, targets: ['list'] });
   assert.match(await list(), /\n10\.0\.4\.0\/24\n$/);
   assert.equal(lists.requests.filter(({ url }) => url === '/ip-ranges.json').length, 1);
+});
+
+test('a backlog that comes message by message leads to one apply', async (t) => {
+  const { lists, published, announcement, list } = await place(t);
+  published.text = ec2Ranges(manyNetworks(3), '1769904050');
+  const results = [];
+  for (let i = 1; i <= 50; i++) {
+    const token = String(1769904000 + i);
+    results.push(await handler({ Records: [record(announcement(token))] }));
+  }
+  assert.deepEqual(
+    results.filter(({ applied }) => applied),
+    [{ applied: true, targets: ['list'] }],
+  );
+  assert.match(await list(), /\n10\.0\.4\.0\/24\n$/);
+  assert.equal(lists.requests.filter(({ url }) => url === '/ip-ranges.json').length, 1);
+});
+
+test('a list whose apply failed is applied when its message comes again', async (t) => {
+  const { dir, published, announcement, list } = await place(t);
+  published.text = ec2Ranges(manyNetworks(3), '1769904001');
+  await writeFile(join(dir, 'list'), 'of somebody else\n');
+  const event = { Records: [record(announcement('1769904001'))] };
+  await assert.rejects(handler(event), { code: 'ranges-conflict' });
+  await rm(join(dir, 'list'));
+  assert.equal((await handler(event)).applied, true);
+  assert.match(await list(), /\n10\.0\.4\.0\/24\n$/);
 });
 
 test('a message that is not to be believed applies nothing, and is not sent again', async (t) => {

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { applyAll } from '../../cli/ranges-apply-all.ts';
+import { appliedTokens, applyAll } from '../../cli/ranges-apply-all.ts';
 import { RangesRecord } from '../../cli/ranges-record.ts';
 import { load } from '../../config/load.ts';
 import type { RangesConfig } from '../../config/ranges-config.ts';
-import { createLogger, type Logger } from '../../log.ts';
+import { createLogger } from '../../log.ts';
 import { Ranges } from '../../ranges/ranges.ts';
 import { RangesError } from '../../ranges/ranges-error.ts';
 import type { Announcement } from '../../ranges/sns/announcement.ts';
@@ -22,12 +22,15 @@ const snsEvent = z.object({
 });
 
 export interface RangesResult {
-  /** False: every message was refused. */
+  /** False: every message was refused, or is of what was applied before. */
   readonly applied: boolean;
   readonly targets: readonly string[];
 }
 
 const TIME_LIMIT_MS = 14 * 60_000;
+
+/** One for all calls: a function's instance serves many. */
+const log = createLogger(process.stderr);
 
 /**
  * Applies the `ranges` of a configuration: for messages of SNS, once for all that come together; for any other event, such as
@@ -36,7 +39,6 @@ const TIME_LIMIT_MS = 14 * 60_000;
  * @throws RangesError what the first target that failed says, so that Lambda tries again
  */
 export async function handler(event: unknown): Promise<RangesResult> {
-  const log = createLogger(process.stderr);
   const loaded = load(process.env.SEKISHO_CONFIG ?? 'sekisho.yaml', { env: process.env });
   const { ranges: config } = loaded.config;
   const signal = AbortSignal.timeout(TIME_LIMIT_MS);
@@ -44,13 +46,18 @@ export async function handler(event: unknown): Promise<RangesResult> {
   const record = new RangesRecord(loaded, log);
   try {
     const messages = snsEvent.safeParse(event).data?.Records.map(({ Sns }) => Sns);
-    const announced = messages && (await newest(messages, config, ranges, log));
+    const announced = messages && (await newest(messages, config, ranges));
     if (messages !== undefined && announced === undefined) return { applied: false, targets: [] };
     using _lock = ranges.lock();
+    if (announced !== undefined && (await isApplied(ranges, announced))) {
+      log.info({ token: String(announced.token) }, 'the announced list is applied already');
+      return { applied: false, targets: [] };
+    }
     const done = await applyAll(ranges, config.targets, record, () => undefined, announced);
     for (const { result } of done) if ('error' in result) throw result.error;
     const problem = done.flatMap(({ problems }) => problems)[0];
     if (problem !== undefined) throw problem;
+    await ranges.applied.put(appliedTokens(done));
     return { applied: true, targets: done.map(({ target }) => target.name) };
   } finally {
     await record.close();
@@ -58,12 +65,16 @@ export async function handler(event: unknown): Promise<RangesResult> {
   }
 }
 
+/** A backlog comes message by message: what one of them led to is not done again for the next. */
+async function isApplied(ranges: Ranges, { url, token }: Announcement): Promise<boolean> {
+  return token <= ((await ranges.applied.get(url)) ?? -1n);
+}
+
 /** The newest of what is announced; what is not to be believed is logged, and nothing more. */
 async function newest(
   messages: readonly object[],
   { sns }: RangesConfig,
   ranges: Ranges,
-  log: Logger,
 ): Promise<Announcement | undefined> {
   if (sns === undefined) {
     log.error({}, 'messages of SNS come, and the configuration has no ranges.sns');

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CERTIFICATE_URL, FakeSns, TOPIC } from '../../../test/support/sns.ts';
+import { CERTIFICATE_URL, SnsSigner, TOPIC } from '../../../test/support/sns-signer.ts';
 import type { Announcement } from './announcement.ts';
 import { parseSnsMessage } from './message.ts';
 import { SnsReceiver } from './receiver.ts';
 import { signedText } from './verify.ts';
 
-const sns = new FakeSns();
+const sns = new SnsSigner();
 const MD5 = '0123456789abcdef0123456789abcdef';
 
 function receiver(now = Date.now()) {

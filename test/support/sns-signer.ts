@@ -11,7 +11,7 @@ export const CERTIFICATE_URL =
   'https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem';
 
 /** Signs as SNS does, with a certificate of its own. */
-export class FakeSns {
+export class SnsSigner {
   readonly certificate: string;
   readonly #key: string;
 
