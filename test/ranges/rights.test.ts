@@ -10,10 +10,9 @@ import { ServiceQuotas } from '../support/aws/service-quotas.ts';
 import type { AwsIdentity } from '../support/aws/sigv4.ts';
 import { Sts } from '../support/aws/sts.ts';
 import { Wafv2 } from '../support/aws/wafv2.ts';
-import { applyRanges, planRanges, targetOf } from '../support/ranges.ts';
+import { applyRanges, MARK, planRanges, targetOf } from '../support/ranges.ts';
 
 const ROLE = 'arn:aws:iam::210987654321:role/ranges';
-const MARK = 'sekisho:rds';
 
 const TARGETS = {
   securityGroups: 'securityGroups: { groups: [sg-1], protocol: tcp, port: 1, ',

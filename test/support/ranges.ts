@@ -6,6 +6,9 @@ import type { Looking } from '../../src/ranges/targets/target.ts';
 import { createTarget } from '../../src/ranges/targets/targets.ts';
 import { loadText } from './config.ts';
 
+/** What the targets here mark their own by. */
+export const MARK = 'sekisho:rds';
+
 /** Networks of a target, as text. */
 export type Networks = readonly string[];
 

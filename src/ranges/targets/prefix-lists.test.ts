@@ -3,9 +3,13 @@ import { type TestContext, test } from 'node:test';
 import { AwsError } from '../../../test/support/aws/aws-error.ts';
 import { Ec2 } from '../../../test/support/aws/ec2.ts';
 import { startFakeAws } from '../../../test/support/aws/fake-aws.ts';
-import { applyRanges, manyNetworks, planRanges, targetOf } from '../../../test/support/ranges.ts';
-
-const MARK = 'sekisho:rds';
+import {
+  applyRanges,
+  MARK,
+  manyNetworks,
+  planRanges,
+  targetOf,
+} from '../../../test/support/ranges.ts';
 
 async function account(t: TestContext) {
   const ec2 = new Ec2();

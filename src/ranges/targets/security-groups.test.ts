@@ -1,44 +1,22 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { AwsError } from '../../../test/support/aws/aws-error.ts';
 import { Ec2, requestLimitExceeded } from '../../../test/support/aws/ec2.ts';
 import { ADMIN, startFakeAws } from '../../../test/support/aws/fake-aws.ts';
-import { Rds } from '../../../test/support/aws/rds.ts';
-import { ServiceQuotas } from '../../../test/support/aws/service-quotas.ts';
+import { guardedAccount, peers } from '../../../test/support/aws/guarded-account.ts';
 import type { AwsIdentity } from '../../../test/support/aws/sigv4.ts';
-import { Sts } from '../../../test/support/aws/sts.ts';
-import { applyRanges, manyNetworks, planRanges, targetOf } from '../../../test/support/ranges.ts';
+import {
+  applyRanges,
+  MARK,
+  manyNetworks,
+  planRanges,
+  targetOf,
+} from '../../../test/support/ranges.ts';
 
-const MARK = 'sekisho:rds';
-
-async function account(t: TestContext, groups: readonly string[] = ['sg-1'], identities = [ADMIN]) {
-  const ec2 = new Ec2();
-  const quotas = new ServiceQuotas();
-  const sts = new Sts();
-  const rds = new Rds();
-  const aws = await startFakeAws([ec2.service, quotas.service, sts.service, rds.service], {
-    identities,
-  });
-  t.after(aws.close);
-  Object.assign(process.env, aws.env(identities[0]));
-  for (const group of groups) ec2.securityGroups.addGroup(group);
-  ec2.securityGroups.interfaces.push({ id: 'eni-1', groups: [...groups] });
-  const target = (more = 'protocol: tcp, port: 3306') =>
-    targetOf(`securityGroups: { groups: [${groups.join(', ')}], region: ap-northeast-1, ${more} }`);
-  return { aws, groups: ec2.securityGroups, ec2, quotas, rds, sts, target };
-}
-
-function peers(given: Awaited<ReturnType<typeof account>>['groups'], group?: string): string[] {
-  return given.rules
-    .filter((rule) => group === undefined || rule.group === group)
-    .map(({ peer }) => peer)
-    .sort();
-}
-
-const OLD = ['10.0.0.0/24', '10.0.2.0/24', '10.0.4.0/24', '10.0.6.0/24'];
+const OLD = manyNetworks(4);
 
 test('22 networks of one region come into one group, and a second apply changes nothing', async (t) => {
-  const { aws, groups, target } = await account(t);
+  const { aws, groups, target } = await guardedAccount(t);
   const networks = manyNetworks(22);
   await applyRanges(target(), networks);
   assert.deepEqual(peers(groups), [...networks].sort());
@@ -48,132 +26,8 @@ test('22 networks of one region come into one group, and a second apply changes 
   assert.equal(aws.count('RevokeSecurityGroupIngress'), 0);
 });
 
-test('neighbours in the list all go: removing from a list while walking it skips every second one', async (t) => {
-  const { groups, target } = await account(t);
-  for (const peer of manyNetworks(9)) groups.addRule('sg-1', peer, { description: MARK });
-  await applyRanges(target(), ['192.0.2.0/24']);
-  assert.deepEqual(peers(groups), ['192.0.2.0/24']);
-});
-
-test('every permission and every group is read, not only the first', async (t) => {
-  const { groups, target } = await account(t, ['sg-1', 'sg-2', 'sg-3']);
-  groups.addRule('sg-1', '10.0.0.0/24', { description: MARK });
-  groups.addRule('sg-3', '10.0.2.0/24', { description: MARK });
-  groups.addRule('sg-3', '10.0.4.0/24', { description: MARK, from: 5432, to: 5432 });
-  await applyRanges(target(), ['10.0.0.0/24', '10.0.2.0/24']);
-  assert.deepEqual(peers(groups), ['10.0.0.0/24', '10.0.2.0/24']);
-});
-
-test('everything is authorised and read back before anything is revoked', async (t) => {
-  const { aws, groups, target } = await account(t);
-  for (const peer of OLD) groups.addRule('sg-1', peer, { description: MARK });
-  await applyRanges(target(), ['10.0.0.0/22', '10.0.4.0/22']);
-  const order = aws.calls
-    .map(({ operation }) => operation)
-    .filter((operation) => /Authorize|Revoke|Rules$/.test(operation));
-  assert.deepEqual(order, [
-    'DescribeSecurityGroupRules',
-    'AuthorizeSecurityGroupIngress',
-    'DescribeSecurityGroupRules',
-    'RevokeSecurityGroupIngress',
-    'DescribeSecurityGroupRules',
-  ]);
-});
-
-test('rules of others stay: another description, another port, another target', async (t) => {
-  const { groups, target } = await account(t);
-  groups.addRule('sg-1', '192.0.2.1/32', { description: 'office' });
-  groups.addRule('sg-1', '192.0.2.2/32', { description: 'sekisho:other' });
-  groups.addRule('sg-1', '192.0.2.3/32', { from: 22, to: 22 });
-  groups.addRule('sg-1', '0.0.0.0/0', { egress: true, protocol: '-1', from: -1, to: -1 });
-  const before = [...groups.rules];
-  await applyRanges(target(), ['10.0.0.0/24']);
-  assert.deepEqual(
-    groups.rules.filter(({ description }) => description !== MARK),
-    before,
-  );
-});
-
-test('networks are added beside permissions that exist', async (t) => {
-  const { groups, target } = await account(t);
-  groups.addRule('sg-1', '192.0.2.1/32');
-  await applyRanges(target(), OLD);
-  assert.equal(groups.rules.length, 5);
-});
-
-test('a rule of protocol -1 has no FromPort: it is read as all ports', async (t) => {
-  const { groups, target } = await account(t);
-  groups.addRule('sg-1', '10.0.0.0/8', { protocol: '-1', from: -1, to: -1 });
-  const { plan } = await planRanges(target(), ['10.0.0.0/24']);
-  assert.deepEqual(
-    plan.covered.map(({ by }) => by.network.text),
-    ['10.0.0.0/8'],
-  );
-  await applyRanges(target('protocol: all'), ['192.0.2.0/24']);
-  assert.deepEqual(groups.rules.at(-1)?.protocol, '-1');
-});
-
-test('250 networks go in batches, each with its own networks', async (t) => {
-  const { groups, target } = await account(t);
-  groups.quota = 300;
-  await applyRanges(target('protocol: tcp, port: 3306, quota: 300'), manyNetworks(250));
-  assert.deepEqual(peers(groups), manyNetworks(250).sort());
-});
-
-test('an IPv6 network in another case is the one that is there', async (t) => {
-  const { aws, groups, target } = await account(t);
-  groups.addRule('sg-1', '2001:db8::/48', { description: MARK });
-  await applyRanges(target(), ['2001:DB8:0::/48']);
-  assert.equal(aws.count('AuthorizeSecurityGroupIngress'), 0);
-});
-
-test('every page of the rules is read', async (t) => {
-  const { aws, groups, target } = await account(t);
-  groups.pageSize = 5;
-  for (const peer of manyNetworks(40)) groups.addRule('sg-1', peer, { description: MARK });
-  await applyRanges(target(), manyNetworks(40));
-  assert.equal(aws.count('DescribeSecurityGroupRules'), 8);
-  assert.equal(aws.count('AuthorizeSecurityGroupIngress'), 0);
-});
-
-test('IPv6 networks are rules beside IPv4, and have a quota of their own', async (t) => {
-  const { groups, target } = await account(t);
-  const six = Array.from({ length: 60 }, (_, i) => `2001:db8:${(2 * i).toString(16)}::/48`);
-  await applyRanges(target(), [...manyNetworks(60), ...six]);
-  assert.equal(groups.rules.length, 120);
-});
-
-test('400 networks fill eight groups in which others have rules', async (t) => {
-  const ids = Array.from({ length: 8 }, (_, i) => `sg-${i + 1}`);
-  const { groups, target } = await account(t, ids);
-  for (const [i, id] of ids.entries()) {
-    for (let n = 0; n <= i; n++) groups.addRule(id, `172.16.${i}.${n}/32`, { from: 22, to: 22 });
-  }
-  await applyRanges(target(), manyNetworks(400));
-  assert.equal(groups.rules.filter(({ description }) => description === MARK).length, 400);
-  const { plan } = await planRanges(target(), manyNetworks(400));
-  assert.equal(plan.keep.length, 400);
-});
-
-test('beyond the quota nothing is changed, and the message has the counts', async (t) => {
-  const { aws, groups, target } = await account(t);
-  for (const peer of OLD) groups.addRule('sg-1', peer, { description: MARK });
-  const wanted = manyNetworks(60, 100);
-  await assert.rejects(applyRanges(target(), wanted), {
-    code: 'ranges-no-room',
-    message:
-      /nothing was changed: IPv4: 60 to add and room for 56, while the 4 that are to go stay/,
-  });
-  assert.equal(aws.count('AuthorizeSecurityGroupIngress'), 0);
-  const { notes } = await planRanges(target(), wanted);
-  assert.match(
-    notes.at(-1)?.text ?? '',
-    /create the security group rds-2 in vpc-1, attach it beside sg-1/,
-  );
-});
-
 test('at its quota a group gives networks to another one first, and loses them then', async (t) => {
-  const { aws, groups, target } = await account(t, ['sg-1', 'sg-2']);
+  const { aws, groups, target } = await guardedAccount(t, ['sg-1', 'sg-2']);
   for (const peer of manyNetworks(12)) groups.addRule('sg-1', peer, { description: MARK });
   let least = Number.POSITIVE_INFINITY;
   groups.onChange = () => {
@@ -186,7 +40,7 @@ test('at its quota a group gives networks to another one first, and loses them t
 });
 
 test('a reference to a prefix list takes as many places as that may have entries', async (t) => {
-  const { groups, ec2, target } = await account(t);
+  const { groups, ec2, target } = await guardedAccount(t);
   ec2.prefixLists.add('pl-1', 'IPv4', 55);
   groups.addRule('sg-1', 'pl-1');
   const { plan } = await planRanges(target(), manyNetworks(6));
@@ -194,7 +48,7 @@ test('a reference to a prefix list takes as many places as that may have entries
 });
 
 test('the quota is what Service Quotas says, or what the configuration says, or 60', async (t) => {
-  const { quotas, target } = await account(t);
+  const { quotas, target } = await guardedAccount(t);
   const room = async (more?: string) => (await planRanges(target(more), [])).plan.room[0]?.quota;
   quotas.quotas.set('vpc L-0EA8095F', 200);
   assert.equal(await room(), 200);
@@ -206,7 +60,7 @@ test('whoever may not ask for quotas, interfaces and databases plans all the sam
     ...ADMIN,
     allows: (action) => !/servicequotas|NetworkInterfaces|^rds:/.test(action),
   };
-  const { target } = await account(t, ['sg-1'], [less]);
+  const { target } = await guardedAccount(t, ['sg-1'], [less]);
   const { plan, notes } = await planRanges(target(), ['10.0.0.0/24']);
   assert.equal(plan.room[0]?.quota, 60);
   assert.deepEqual(
@@ -219,7 +73,7 @@ test('whoever may not ask for quotas, interfaces and databases plans all the sam
 });
 
 test('a Duplicate fails its batch: the rest is sent once the rules are read again', async (t) => {
-  const { aws, groups, target } = await account(t);
+  const { aws, groups, target } = await guardedAccount(t);
   const intruder = () => groups.addRule('sg-1', '10.0.2.0/24', { description: 'by hand' });
   const { plan } = await applyRanges(target(), OLD, intruder);
   assert.equal(plan.add.length, 4);
@@ -228,7 +82,7 @@ test('a Duplicate fails its batch: the rest is sent once the rules are read agai
 });
 
 test('two applies at once, from two machines, cut nothing off and both end', async (t) => {
-  const { groups, target } = await account(t, ['sg-1', 'sg-2']);
+  const { groups, target } = await guardedAccount(t, ['sg-1', 'sg-2']);
   for (const peer of manyNetworks(20)) groups.addRule('sg-1', peer, { description: MARK });
   const wanted = [...manyNetworks(15), ...manyNetworks(15, 50)];
   const cutOff: string[] = [];
@@ -242,7 +96,7 @@ test('two applies at once, from two machines, cut nothing off and both end', asy
 });
 
 test('rules that AWS shows late are waited for, and not revoked around', async (t) => {
-  const { groups, target } = await account(t);
+  const { groups, target } = await guardedAccount(t);
   for (const peer of OLD) groups.addRule('sg-1', peer, { description: MARK });
   groups.lag = 2;
   const { waits } = await applyRanges(target(), ['192.0.2.0/24']);
@@ -251,7 +105,7 @@ test('rules that AWS shows late are waited for, and not revoked around', async (
 });
 
 test('requests beyond the rate are sent again', async (t) => {
-  const { aws, groups, target } = await account(t);
+  const { aws, groups, target } = await guardedAccount(t);
   delete process.env.AWS_MAX_ATTEMPTS;
   aws.disturbances.fail('AuthorizeSecurityGroupIngress', requestLimitExceeded(), (n) => n < 3);
   await applyRanges(target(), OLD);
@@ -260,7 +114,7 @@ test('requests beyond the rate are sent again', async (t) => {
 });
 
 test('several ports and protocols are each a rule', async (t) => {
-  const { groups, target } = await account(t);
+  const { groups, target } = await guardedAccount(t);
   await applyRanges(target('protocol: [tcp, udp], port: [3306, "5000-5010"]'), ['10.0.0.0/24']);
   assert.deepEqual(
     groups.rules.map(({ protocol, from, to }) => `${protocol} ${from}-${to}`).sort(),
@@ -276,7 +130,7 @@ test('several ports and protocols are each a rule', async (t) => {
 
 test('a role of another account is assumed, with its external id', async (t) => {
   const arn = 'arn:aws:iam::210987654321:role/ranges';
-  const { aws, groups, sts, target } = await account(t);
+  const { aws, groups, sts, target } = await guardedAccount(t);
   const other: AwsIdentity = {
     accessKeyId: 'ASIAOTHER',
     secretAccessKey: 's',
@@ -296,7 +150,7 @@ test('a role of another account is assumed, with its external id', async (t) => 
 
 test('an endpoint is that of the target alone: roles and quotas are asked for where they always are', async (t) => {
   const arn = 'arn:aws:iam::210987654321:role/ranges';
-  const { groups, quotas, sts, aws, target } = await account(t);
+  const { groups, quotas, sts, aws, target } = await guardedAccount(t);
   const other: AwsIdentity = { accessKeyId: 'ASIA1', secretAccessKey: 's', sessionToken: 't', arn };
   aws.know(other);
   sts.addRole(arn, other);
@@ -315,7 +169,7 @@ test('an endpoint is that of the target alone: roles and quotas are asked for wh
 
 test('a right that is missing is told, and where rights are listed', async (t) => {
   const less: AwsIdentity = { ...ADMIN, allows: (action) => !action.includes('Authorize') };
-  const { target } = await account(t, ['sg-1'], [less]);
+  const { target } = await guardedAccount(t, ['sg-1'], [less]);
   await assert.rejects(applyRanges(target(), OLD), {
     code: 'ranges-unavailable',
     message: /rds: sg-1: UnauthorizedOperation: .*sekisho ranges policy/,
@@ -323,7 +177,7 @@ test('a right that is missing is told, and where rights are listed', async (t) =
 });
 
 test('a group that does not exist is told before anything is changed', async (t) => {
-  const { groups, target } = await account(t, ['sg-1', 'sg-2']);
+  const { groups, target } = await guardedAccount(t, ['sg-1', 'sg-2']);
   groups.addGroup('sg-1');
   const config = targetOf(
     'securityGroups: { groups: [sg-9], protocol: tcp, port: 1, region: ap-northeast-1 }',
@@ -333,7 +187,7 @@ test('a group that does not exist is told before anything is changed', async (t)
 });
 
 test('groups that are not on the same interface, or too many for it, are warned of', async (t) => {
-  const { groups, target } = await account(t, ['sg-1', 'sg-2']);
+  const { groups, target } = await guardedAccount(t, ['sg-1', 'sg-2']);
   groups.interfaces.push({ id: 'eni-2', groups: ['sg-2'] });
   const { notes } = await planRanges(target('protocol: tcp, port: 1, quota: 600'), OLD);
   assert.deepEqual(
@@ -349,7 +203,7 @@ test('groups that are not on the same interface, or too many for it, are warned 
 });
 
 test('from where else the same ports are reached is told', async (t) => {
-  const { groups, target } = await account(t);
+  const { groups, target } = await guardedAccount(t);
   groups.addRule('sg-1', '192.0.2.0/24');
   groups.addRule('sg-1', '198.51.100.0/24', { from: 22, to: 22 });
   const { notes } = await planRanges(target(), OLD);
@@ -368,7 +222,7 @@ test('from where else the same ports are reached is told', async (t) => {
 });
 
 test('databases with one of the groups are told, and whether they take an IAM login', async (t) => {
-  const { rds, target } = await account(t, ['sg-1', 'sg-2']);
+  const { rds, target } = await guardedAccount(t, ['sg-1', 'sg-2']);
   const [mysql, aurora] = [{ engine: 'mysql' }, { engine: 'aurora-postgresql', groups: ['sg-2'] }];
   rds.instances.push(
     { ...mysql, id: 'elsewhere', groups: ['sg-9'], iamLogin: false },
@@ -395,7 +249,7 @@ test('databases with one of the groups are told, and whether they take an IAM lo
 });
 
 test('an apply looks neither at interfaces nor at databases', async (t) => {
-  const { aws, target } = await account(t);
+  const { aws, target } = await guardedAccount(t);
   await applyRanges(target(), OLD);
   assert.deepEqual(
     [aws.count('DescribeNetworkInterfaces'), aws.count('DescribeDBInstances')],
@@ -404,7 +258,7 @@ test('an apply looks neither at interfaces nor at databases', async (t) => {
 });
 
 test('rules for what goes out are never touched, though they carry the mark', async (t) => {
-  const { groups, target } = await account(t);
+  const { groups, target } = await guardedAccount(t);
   const out = { egress: true, description: MARK };
   for (const peer of [...OLD, '192.0.2.0/24']) groups.addRule('sg-1', peer, out);
   const before = [...groups.rules];
@@ -416,7 +270,7 @@ test('rules for what goes out are never touched, though they carry the mark', as
 });
 
 test('a quota that is lower than the configuration says is told as such', async (t) => {
-  const { groups, target } = await account(t);
+  const { groups, target } = await guardedAccount(t);
   groups.quota = 3;
   await assert.rejects(applyRanges(target(), OLD), {
     code: 'ranges-no-room',
@@ -425,7 +279,7 @@ test('a quota that is lower than the configuration says is told as such', async 
 });
 
 test('what AWS says of another failure goes on as it is', async (t) => {
-  const { aws, target } = await account(t);
+  const { aws, target } = await guardedAccount(t);
   aws.disturbances.fail(
     'RevokeSecurityGroupIngress',
     new AwsError('DependencyViolation', 'in use'),

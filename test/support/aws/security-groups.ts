@@ -220,8 +220,8 @@ function described(rule: FakeRule) {
     groupId: group,
     isEgress: egress,
     ipProtocol: protocol,
-    fromPort: from,
-    toPort: to,
+    // Of all protocols there are no ports to tell.
+    ...(protocol !== '-1' && { fromPort: from, toPort: to }),
     description,
     ...of,
   };

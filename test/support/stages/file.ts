@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { FORMATS } from '../../../src/ranges/file-formats/formats.ts';
 import { DiskInterruptions } from '../disk-interruptions.ts';
-import { targetOf } from '../ranges.ts';
-import { MARK, type Stage } from './stage.ts';
+import { MARK, targetOf } from '../ranges.ts';
+import type { Stage } from './stage.ts';
 
 /** A file, and a program that loads it: what passes is what was loaded last. */
 export async function fileStage(t: TestContext): Promise<Stage> {

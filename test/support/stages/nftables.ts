@@ -2,8 +2,8 @@ import type { TestContext } from 'node:test';
 import { aggregate } from '../../../src/core/aggregate.ts';
 import { Cidr } from '../../../src/core/ip.ts';
 import { packetFilter } from '../packet-filter.ts';
-import { targetOf } from '../ranges.ts';
-import { MARK, type Stage } from './stage.ts';
+import { MARK, targetOf } from '../ranges.ts';
+import type { Stage } from './stage.ts';
 
 /** A real packet filter, in a namespace of its own. */
 export async function nftablesStage(t: TestContext): Promise<Stage> {

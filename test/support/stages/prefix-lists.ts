@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
-import { targetOf } from '../ranges.ts';
+import { MARK, targetOf } from '../ranges.ts';
 import { startFailingAws } from './aws-stage.ts';
-import { MARK, type Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
 
 export async function prefixListsStage(t: TestContext): Promise<Stage> {
   const { ec2, failing, reads } = await startFailingAws(t);

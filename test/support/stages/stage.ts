@@ -1,8 +1,5 @@
 import type { RangesTargetConfig } from '../../../src/config/ranges-config.ts';
 
-/** What the mark of the targets on a stage is. */
-export const MARK = 'sekisho:rds';
-
 /** What becomes of a call: it is not carried out, it is beyond the rate, or it is carried out and nobody hears of it. */
 export type Interruption = 'refused' | 'throttled' | 'lost';
 
