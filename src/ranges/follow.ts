@@ -133,7 +133,9 @@ function check(
     list = readList(source.provider, text);
   } catch (error) {
     if (!(error instanceof RangesError)) throw error;
-    throw refuse(error.message, error);
+    const had =
+      before && `; the last good one had ${filterList(before, EVERYTHING).length} networks`;
+    throw refuse(`${error.message}${had ?? ''}`, error);
   }
   if (before === undefined) return list;
   if (isOlder(list, before)) {

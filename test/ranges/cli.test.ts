@@ -195,6 +195,23 @@ test('the rights that are printed are the least, for each role', async (t) => {
   ]);
 });
 
+test('a watch looks again by its schedule, and applies what changed', async (t) => {
+  const { config, lists, groups } = await workplace(t);
+  const text = await readFile(config, 'utf8');
+  await writeFile(config, text.replace('every: 1h', 'every: 1s, jitter: 0s'));
+  lists.answer = publish(ec2Ranges(OLD));
+  const logged = watchHere(t, config);
+  await logged(({ msg }) => msg === 'applied');
+  lists.answer = publish(ec2Ranges(NEW, '1769904001'));
+  await logged(({ msg }) => msg === 'applied');
+  assert.deepEqual(groups.rules.map(({ peer }) => peer).sort(), [
+    '10.0.0.0/24',
+    '10.0.2.0/24',
+    '10.9.0.0/24',
+    '2001:db8::/32',
+  ]);
+});
+
 test('a watch whose target never was right is not ready', async (t) => {
   const { config, lists } = await workplace(t);
   lists.answer = (_request, response) => response.writeHead(404).end();

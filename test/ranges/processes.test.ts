@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { run } from '../support/clients.ts';
@@ -6,7 +7,7 @@ import { ec2Ranges } from '../support/ip-ranges.ts';
 import { publish } from '../support/list-server.ts';
 import { needs } from '../support/programs.ts';
 import { manyNetworks } from '../support/ranges.ts';
-import { finished, workplace } from '../support/ranges-cli.ts';
+import { finished, sekishoHere, workplace } from '../support/ranges-cli.ts';
 import { ROOT } from '../support/sources.ts';
 
 const OLD = manyNetworks(3);
@@ -22,7 +23,7 @@ const ENDS = [
 
 for (const [signal, operation] of ENDS) {
   test(`while an apply runs a second one stops; ended by ${signal} in ${operation}, the next one completes it`, async (t) => {
-    const { lists, aws, groups, ranges, start } = await workplace(t);
+    const { dir, lists, aws, groups, ranges, start } = await workplace(t);
     lists.answer = publish(ec2Ranges(OLD));
     await ranges('apply');
     lists.answer = publish(ec2Ranges(NEW, '1769904001'));
@@ -46,6 +47,11 @@ for (const [signal, operation] of ENDS) {
     }
     aws.disturbances.release();
     assert.equal((await ranges('apply')).code, 0);
+    const audit = (command: string, ...args: readonly string[]) =>
+      sekishoHere(t, ['audit', command, '--dir', join(dir, 'var/audit'), ...args]);
+    const recorded = (await audit('search', '--type', 'ranges')).out;
+    assert.equal(/rds-tokyo: interrupted/.test(recorded), signal !== 'SIGKILL');
+    assert.equal((await audit('verify')).code, 0);
     assert.deepEqual(groups.rules.map(({ peer }) => peer).sort(), [...NEW].sort());
     assert.deepEqual(cutOff, []);
   });

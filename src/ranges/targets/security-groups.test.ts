@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AwsError } from '../../../test/support/aws/aws-error.ts';
 import { Ec2, requestLimitExceeded } from '../../../test/support/aws/ec2.ts';
+import { Ec2Places } from '../../../test/support/aws/ec2-places.ts';
 import { ADMIN, startFakeAws } from '../../../test/support/aws/fake-aws.ts';
 import { guardedAccount, peers } from '../../../test/support/aws/guarded-account.ts';
+import { ServiceQuotas } from '../../../test/support/aws/service-quotas.ts';
 import type { AwsIdentity } from '../../../test/support/aws/sigv4.ts';
+import { Sts } from '../../../test/support/aws/sts.ts';
 import {
   applyRanges,
   MARK,
@@ -146,6 +149,35 @@ test('a role of another account is assumed, with its external id', async (t) => 
   assert.equal(groups.rules.length, 4);
   const call = aws.calls.find(({ operation }) => operation === 'AuthorizeSecurityGroupIngress');
   assert.equal(call?.identity.accessKeyId, 'ASIAOTHER');
+});
+
+test('targets in several accounts and regions are each kept where they are', async (t) => {
+  const arn = 'arn:aws:iam::210987654321:role/ranges';
+  const [places, sts] = [new Ec2Places(), new Sts()];
+  const other: AwsIdentity = { accessKeyId: 'ASIA1', secretAccessKey: 's', sessionToken: 't', arn };
+  sts.addRole(arn, other, 'x-1');
+  const services = [places.service, sts.service, new ServiceQuotas().service];
+  const aws = await startFakeAws(services, { identities: [ADMIN, other] });
+  t.after(aws.close);
+  Object.assign(process.env, aws.env());
+  const role = `assumeRole: { role: "${arn}", externalId: x-1 }`;
+  const TARGETS = [
+    ['123456789012', 'ap-northeast-1', '', manyNetworks(3)],
+    ['123456789012', 'us-east-1', '', manyNetworks(4)],
+    ['210987654321', 'ap-northeast-1', role, manyNetworks(5)],
+  ] as const;
+  for (const [account, region] of TARGETS)
+    places.at(account, region).securityGroups.addGroup('sg-1');
+  for (const [, region, more, networks] of TARGETS) {
+    const config = targetOf(
+      `securityGroups: { groups: [sg-1], protocol: tcp, port: 1, region: ${region}, ${more} }`,
+    );
+    await applyRanges(config, networks);
+  }
+  assert.deepEqual(
+    TARGETS.map(([account, region]) => places.at(account, region).securityGroups.rules.length),
+    [3, 4, 5],
+  );
 });
 
 test('an endpoint is that of the target alone: roles and quotas are asked for where they always are', async (t) => {
