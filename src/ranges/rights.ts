@@ -19,8 +19,15 @@ export interface RightsPolicy {
   readonly policy: { readonly Version: '2012-10-17'; readonly Statement: readonly Statement[] };
 }
 
-/** The least rights that targets need, for each role that is assumed and for whoever assumes them. */
-export function rightsOf(targets: readonly RangesTargetConfig[]): RightsPolicy[] {
+/**
+ * The least rights that targets need, for each role that is assumed and for whoever assumes them.
+ *
+ * @param functionName of the Lambda function that applies, which writes a log
+ */
+export function rightsOf(
+  targets: readonly RangesTargetConfig[],
+  functionName?: string,
+): RightsPolicy[] {
   const byRole = new Map<string | undefined, Statement[]>();
   const add = (role: string | undefined, statements: readonly Statement[]) => {
     byRole.set(role, [...(byRole.get(role) ?? []), ...statements]);
@@ -31,6 +38,11 @@ export function rightsOf(targets: readonly RangesTargetConfig[]): RightsPolicy[]
     const { role } = target.aws;
     if (role !== undefined) roles.add(role.arn);
     add(role?.arn, statementsOf(target));
+  }
+  if (functionName !== undefined) {
+    const [region = ''] = targets.flatMap((target) => ('aws' in target ? target.aws.region : []));
+    const logs = `arn:${partitionOf(region)}:logs:*:*:log-group:/aws/lambda/${functionName}:*`;
+    add(undefined, [allow('WriteLog', ['logs:CreateLogStream', 'logs:PutLogEvents'], [logs])]);
   }
   if (roles.size > 0) add(undefined, [allow('AssumeRoles', ['sts:AssumeRole'], [...roles])]);
   return [...byRole].map(([role, statements]) => ({

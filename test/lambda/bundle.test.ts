@@ -53,6 +53,29 @@ for (const name of Object.keys(FUNCTIONS)) {
   });
 }
 
+test('the bundle of ranges applies, as Lambda runs it', { skip: needs('unzip') }, async () => {
+  writeFileSync(at('published'), '198.51.100.0/24\n');
+  writeFileSync(
+    at('ranges.yaml'),
+    `version: 1
+gateway: { dataDir: var }
+sets: { s: { ranges: { file: published } } }
+ranges: { targets: { t: { set: s, file: { path: list, format: plain } } } }
+`,
+  );
+  const args = ['lambda', 'bundle', 'ranges', '--policy', 'ranges.yaml', '--add', 'published'];
+  assert.equal((await sekisho(args)).code, 0);
+  const task = at('task');
+  execFileSync('unzip', ['-q', at('ranges.zip'), '-d', task]);
+  const call = "require('./index.js').handler({}).then((r) => console.log(JSON.stringify(r)))";
+  const { stdout, stderr } = await run(process.execPath, ['-e', call], {
+    cwd: task,
+    env: { NODE_PATH: join(ROOT, 'node_modules') },
+  });
+  assert.deepEqual([stdout, stderr], ['{"applied":true,"targets":["t"]}\n', '']);
+  assert.match(readFileSync(join(task, 'list'), 'utf8'), /\n198\.51\.100\.0\/24\n$/);
+});
+
 test('a policy and its CA go in beside the code', { skip: needs('unzip') }, async () => {
   writeFileSync(at('p.yaml'), 'version: 1\n');
   writeFileSync(at('ca.pem'), 'x');

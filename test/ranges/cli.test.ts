@@ -189,6 +189,11 @@ test('the rights that are printed are the least, for each role', async (t) => {
       ['arn:aws:iam::210987654321:role/r', ['ReadPrefixLists', 'ChangePrefixLists']],
     ],
   );
+  const ofFunction = await ranges('policy', '--json', '--function', 'f', '--target', 'other');
+  assert.deepEqual(
+    JSON.parse(ofFunction.out)[1].policy.Statement.map((one: { Sid: string }) => one.Sid),
+    ['WriteLog', 'AssumeRoles'],
+  );
   assert.deepEqual(rights[0]?.policy.Statement[3]?.Resource, [
     'arn:aws:ec2:ap-northeast-1:*:security-group/sg-1',
     'arn:aws:ec2:ap-northeast-1:*:security-group-rule/*',
