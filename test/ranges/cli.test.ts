@@ -200,6 +200,17 @@ test('the rights that are printed are the least, for each role', async (t) => {
   ]);
 });
 
+test('an apply on a terminal tells how far it is, on a line that goes away', async (t) => {
+  const { config, lists, groups } = await workplace(t);
+  lists.answer = publish(ec2Ranges(manyNetworks(150)));
+  groups.quota = 150;
+  const text = await readFile(config, 'utf8');
+  await writeFile(config, text.replace('port: 3306', 'port: 3306, quota: 150'));
+  const { err } = await sekishoHere(t, ['ranges', 'apply', '-c', config], true);
+  const line = '\r\u001b[K';
+  assert.equal(err, `${line}rds-tokyo: 100 of 150${line}rds-tokyo: 150 of 150${line}`);
+});
+
 test('a watch looks again by its schedule, and applies what changed', async (t) => {
   const { config, lists, groups } = await workplace(t);
   const text = await readFile(config, 'utf8');

@@ -83,7 +83,7 @@ interface Kind {
 }
 
 const KINDS: Readonly<Record<string, Kind>> = {
-  securityGroups: { start: securityGroupsStage, runs: 4 },
+  securityGroups: { start: securityGroupsStage, runs: 3 },
   prefixLists: { start: prefixListsStage, runs: 2 },
   wafIpSets: { start: wafIpSetsStage, runs: 8 },
   nftables: { start: nftablesStage, runs: 2, skip: needsNamespaces() || needs('nftables') },

@@ -98,11 +98,11 @@ test('a MariaDB is reached by clients in an allowed range and by no others, befo
   ]();
   assert.equal((await lines.next()).value, 'begun');
   // The range that lets the load pass is another network each time.
-  for (let i = 0; i < 20; i++) {
+  for (let i = 0; i < 12; i++) {
     const own = ['10.7.0.0/24', '10.7.0.0/25', '10.7.0.0/17', '10.7.0.1/32'][i % 4] as string;
     const others = Array.from({ length: 200 }, (_, n) => `172.${16 + (i % 8)}.${n}.0/25`);
     await applyRanges(target(), [own, ...others]);
-    if (i % 10 === 2) assert.equal(await reaches('10.7.200.1'), false);
+    if (i % 6 === 2) assert.equal(await reaches('10.7.200.1'), false);
   }
   await applyRanges(target(), ['10.7.0.0/24', '10.7.200.0/24']);
   assert.deepEqual([await reaches('10.7.0.1'), await reaches('10.7.200.1')], [true, true]);
@@ -111,7 +111,7 @@ test('a MariaDB is reached by clients in an allowed range and by no others, befo
   const told = JSON.parse(value as string) as { greeted: number; failed: string[] };
   assert.deepEqual(told.failed, []);
   assert.ok(told.greeted > 100, `${told.greeted} connections`);
-  t.diagnostic(`${told.greeted} connections during 21 applies, none refused`);
+  t.diagnostic(`${told.greeted} connections during 13 applies, none refused`);
   await applyRanges(target(), ['10.7.200.0/24']);
   assert.deepEqual([await reaches('10.7.0.1'), await reaches('10.7.200.1')], [false, true]);
   if (load.exitCode === null) await once(load, 'exit');

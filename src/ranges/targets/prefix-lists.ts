@@ -24,8 +24,6 @@ interface SeenList {
   readonly version: number;
   readonly maxEntries: number;
   readonly entries: number;
-  /** Resources that refer to it, each of which counts it as `maxEntries` rules. */
-  readonly references: readonly string[];
 }
 
 interface SeenLists extends Standing {
@@ -93,15 +91,21 @@ export class PrefixLists implements Target<SeenLists> {
     }
   }
 
-  async notes({ lists }: SeenLists, { room }: Plan): Promise<readonly Note[]> {
-    return [...lists.values()].flatMap(({ id, maxEntries, references }): Note[] => {
+  /** Resources that refer to a list count it as MaxEntries rules each. */
+  async notes({ lists }: SeenLists, { room }: Plan, { signal }: Looking): Promise<readonly Note[]> {
+    const notes: Note[] = [];
+    for (const { id, maxEntries } of lists.values()) {
+      const references = await asking(`${this.config.name}: ${id}`, signal, () =>
+        this.#client.references(id, signal),
+      );
       const used = room.find(({ container }) => container === id)?.after ?? 0;
       const grown = Math.max(used, maxEntries);
       const size = grown === maxEntries ? `${maxEntries}` : `${maxEntries} → ${grown}`;
       const where = references.length === 0 ? 'nothing refers to it' : references.join(', ');
       const level = grown > maxEntries && references.length > 0 ? 'warning' : 'note';
-      return [{ level, text: `${id}: MaxEntries ${size}, as many rules in each of: ${where}` }];
-    });
+      notes.push({ level, text: `${id}: MaxEntries ${size}, as many rules in each of: ${where}` });
+    }
+    return notes;
   }
 
   close(): void {
@@ -119,13 +123,12 @@ export class PrefixLists implements Target<SeenLists> {
     const list = await this.#client.read(id, looking);
     const { Version: version = 0, MaxEntries: maxEntries = 0, AddressFamily } = list;
     const entries = await this.#client.entries(id, version, signal);
-    const references = await this.#client.references(id, signal);
     const family = AddressFamily === 'IPv6' ? 6 : 4;
     const limit = this.config.maxEntries ?? maxEntries;
     const quota = { 4: family === 4 ? limit : 0, 6: family === 6 ? limit : 0 };
     const held = entries.flatMap((entry) => this.#toHeld(entry));
     return {
-      list: { id, version, maxEntries, entries: entries.length, references },
+      list: { id, version, maxEntries, entries: entries.length },
       container: { id, held, reserved: { 4: 0, 6: 0 }, quota },
     };
   }

@@ -6,7 +6,7 @@ import type { Stage } from './stage.ts';
 export async function prefixListsStage(t: TestContext): Promise<Stage> {
   const { ec2, failing, reads } = await startFailingAws(t);
   const { prefixLists: fake } = ec2;
-  fake.pageSize = 3;
+  fake.pageSize = 5;
   const entries = () => [...fake.lists.values()].flatMap((list) => list.entries);
   const cidrs = (ours: boolean) =>
     entries()
