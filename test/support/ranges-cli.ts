@@ -59,7 +59,12 @@ export function startSekisho(
 ): ChildProcess {
   const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), ...args], {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    // What it has compiled is of use to the next one.
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => child.kill('SIGKILL'));
