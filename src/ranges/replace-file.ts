@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Puts text in place of a file: whoever reads it sees the old one or the new one, whatever happens on the way. Mode and
@@ -24,6 +26,14 @@ export async function replaceFile(path: string, text: string, mode = 0o644): Pro
     await rm(beside, { force: true });
     throw error;
   }
+}
+
+/** Removes what a writer that was killed has left beside a file. Only where no other one can be at work. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const begin = `.${basename(path)}.`;
+  const isLeft = (name: string) => name.startsWith(begin) && UUID.test(name.slice(begin.length));
+  const left = (await readdir(dirname(path))).filter(isLeft);
+  for (const name of left) await rm(join(dirname(path), name), { force: true });
 }
 
 /** What is not there is undefined; other errors go on. */

@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import type { TestContext } from 'node:test';
 import type { Failing, Interruption } from './stages/stage.ts';
 
-const CALLS = ['open', 'readFile', 'rename', 'rm', 'stat'] as const;
+const CALLS = ['open', 'readFile', 'readdir', 'rename', 'rm', 'stat'] as const;
 
 type Call = (...args: never) => Promise<unknown>;
 

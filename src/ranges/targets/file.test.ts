@@ -88,6 +88,14 @@ test('mode and owner of the file stay, and nothing lies beside it', async (t) =>
   assert.deepEqual(await readdir(dir), ['list']);
 });
 
+test('what a killed apply left beside the file goes away with the next one', async (t) => {
+  const { dir, target } = await folder(t);
+  await writeFile(join(dir, '.list.0b9c7a52-3a4e-4d0c-9a51-3f2d5a1b6c7d'), 'half of a');
+  await writeFile(join(dir, '.list.swp'), 'of an editor');
+  await applyRanges(target('plain'), NETWORKS);
+  assert.deepEqual(await readdir(dir), ['.list.swp', 'list']);
+});
+
 test('a file that its program refuses is put back, and the program not reloaded', async (t) => {
   const { dir, path, target, text } = await folder(t);
   await applyRanges(target('plain'), ['10.0.0.0/8']);

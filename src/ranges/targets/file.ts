@@ -9,7 +9,7 @@ import type { Entry, HeldEntry } from '../plan/entry.ts';
 import { type Plan, planEntries } from '../plan/plan.ts';
 import type { Step } from '../plan/steps.ts';
 import { RangesError } from '../ranges-error.ts';
-import { absent, replaceFile } from '../replace-file.ts';
+import { absent, removeLeftovers, replaceFile } from '../replace-file.ts';
 import { runProgram } from '../run-program.ts';
 import { reasonOf } from '../surroundings.ts';
 import { markOf, type Standing, type Target, type Work } from './target.ts';
@@ -72,6 +72,7 @@ export class FileTarget implements Target<SeenFile> {
     const staying = held.map(({ network }) => network).filter(({ text }) => !going.has(text));
     const networks = [...staying, ...add.map(({ entry }) => entry.network)].sort(compareNetworks);
     await this.#onDisk(async () => {
+      await removeLeftovers(path);
       if (check !== undefined || reload !== undefined) {
         const before = seen.unloaded ?? {
           before: (await readFile(path, 'utf8').catch(absent)) ?? null,

@@ -32,7 +32,7 @@ export async function fileStage(t: TestContext): Promise<Stage> {
       `file: { path: "${path}", format: plain, check: ["${program}", check], reload: ["${program}", load] }`,
     ),
     failing,
-    reads: /^(?:open|readFile|stat)$/,
+    reads: /^(?:open|readFile|readdir|stat)$/,
     set({ before }) {
       const head = FORMATS.plain.write([], MARK, 'rds');
       for (const file of [path, loaded]) writeFileSync(file, `${head}${before.join('\n')}\n`);
