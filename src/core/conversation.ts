@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls';
 import type { Decision } from './decision.ts';
 import type { Destination } from './destination.ts';
-import type { GrantedCredential } from './injection.ts';
+import type { BodyChange, GrantedCredential } from './injection.ts';
 import type { Ip } from './ip.ts';
 import type { Principal } from './principal.ts';
 import type { Trouble } from './reasons.ts';
@@ -77,6 +77,8 @@ export interface TunnelEnd {
   readonly error: Trouble | null;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** What the error was, for the record alone. */
+  readonly detail?: string;
 }
 
 /** The permission to go out, once it is on record. */
@@ -104,8 +106,18 @@ export interface Grant<Stream> {
   borrow(trail: Trail, which?: 'kept or new' | 'new'): Promise<Connection<Stream>>;
   /** Gives a borrowed connection back for a later exchange. Whoever does not call it destroys the stream. */
   giveBack(connection: Connection<Stream>): void;
-  /** Passes bytes both ways until both sides are done. `early` is what the client sent already. Never rejects. */
-  tunnel(client: Stream, upstream: Connection<Stream>, early: Buffer): Promise<TunnelEnd>;
+  /**
+   * Passes bytes both ways until both sides are done. Never rejects.
+   *
+   * @param early what the client sent already
+   * @param down what becomes of bytes on their way to the client; undefined: they go on as they are
+   */
+  tunnel(
+    client: Stream,
+    upstream: Connection<Stream>,
+    early: Buffer,
+    down?: BodyChange,
+  ): Promise<TunnelEnd>;
   /** The destination begins to answer the request. */
   answered(): void;
   /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */

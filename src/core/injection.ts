@@ -32,7 +32,11 @@ export interface HeadChanges {
 
 /** What a body becomes on its way: signed piece by piece, or without what must not come back. */
 export interface BodyChange {
-  /** What can go on now; possibly nothing. @throws Refusal `request-invalid` for what cannot be read */
+  /**
+   * What can go on now; possibly nothing.
+   *
+   * @throws Refusal `request-invalid`, or of what comes back UpstreamError, for what cannot be read
+   */
   push(piece: Buffer): Buffer;
   /** What was held back, once nothing follows. @throws Refusal `request-invalid` where something is missing */
   end(): Buffer;

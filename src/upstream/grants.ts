@@ -1,7 +1,7 @@
 import type { Connection, Grant, Trail, TunnelEnd } from '../core/conversation.ts';
 import type { Decision } from '../core/decision.ts';
 import { type Destination, destinationText } from '../core/destination.ts';
-import type { GrantedCredential } from '../core/injection.ts';
+import type { BodyChange, GrantedCredential } from '../core/injection.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { UpstreamError } from '../core/refusal.ts';
@@ -125,7 +125,12 @@ export class UpstreamGrant implements Grant<Channel> {
     this.#ways.pool.put(this.#poolKey, connection);
   }
 
-  tunnel(client: Channel, upstream: Connection<Channel>, early: Buffer): Promise<TunnelEnd> {
+  tunnel(
+    client: Channel,
+    upstream: Connection<Channel>,
+    early: Buffer,
+    down?: BodyChange,
+  ): Promise<TunnelEnd> {
     const { meter, idleMs } = this.#ways;
     const { address, stream } = upstream;
     let closed = () => {};
@@ -133,7 +138,7 @@ export class UpstreamGrant implements Grant<Channel> {
       closed = this.#permission.opened(address, breakOff);
     };
     meter.tunnels(1);
-    return tunnel(client, stream, early, { idleMs, onOpen }).finally(() => {
+    return tunnel(client, stream, early, { idleMs, onOpen, down }).finally(() => {
       meter.tunnels(-1);
       closed();
     });

@@ -1,13 +1,16 @@
 import type { TunnelEnd } from '../core/conversation.ts';
+import type { BodyChange } from '../core/injection.ts';
 import type { Trouble } from '../core/reasons.ts';
+import { UpstreamError } from '../core/refusal.ts';
 import { pace } from '../stream/pace.ts';
 import type { TcpSocket } from '../tcp/tcp-socket.ts';
 import type { Ends, TunnelTerms } from './tunnel-ends.ts';
 
 /** Passes bytes in JavaScript: any two sockets, in whatever state they are. */
-export function pipedTunnel(ends: Ends, { idleMs, onOpen }: TunnelTerms): Promise<TunnelEnd> {
+export function pipedTunnel(ends: Ends, terms: TunnelTerms): Promise<TunnelEnd> {
+  const { idleMs, onOpen, down } = terms;
   return new Promise((resolve) => {
-    const relay = new Relay(ends.client, ends.upstream, resolve);
+    const relay = new Relay(ends, down, resolve);
     onOpen(() => relay.breakOff());
     relay.start(ends, idleMs);
   });
@@ -17,15 +20,22 @@ class Relay {
   readonly #client: TcpSocket;
   readonly #upstream: TcpSocket;
   readonly #done: (end: TunnelEnd) => void;
+  readonly #change: BodyChange | undefined;
   #bytesUp = 0;
   #bytesDown = 0;
   #error: Trouble | null = null;
+  #detail: string | undefined;
   #broken = false;
   #open = 2;
 
-  constructor(client: TcpSocket, upstream: TcpSocket, done: (end: TunnelEnd) => void) {
+  constructor(
+    { client, upstream }: Ends,
+    down: BodyChange | undefined,
+    done: (end: TunnelEnd) => void,
+  ) {
     this.#client = client;
     this.#upstream = upstream;
+    this.#change = down;
     this.#done = done;
   }
 
@@ -36,7 +46,7 @@ class Relay {
     for (const chunk of earlyDown) this.#down(chunk);
     // A FIN that came before the tunnel began is passed on only after the bytes that preceded it.
     if (this.#client.readableEnded) this.#upstream.end();
-    if (this.#upstream.readableEnded) this.#client.end();
+    if (this.#upstream.readableEnded) this.#passEnd(this.#client);
     this.#client.on('data', this.#up);
     this.#upstream.on('data', this.#down);
     this.#client.resume();
@@ -49,7 +59,7 @@ class Relay {
     socket.setTimeout(idleMs);
     socket.on('timeout', () => this.#break('idle-timeout'));
     socket.on('error', () => this.#break(reset));
-    socket.on('end', () => other.end());
+    socket.on('end', () => this.#passEnd(other));
     socket.on('close', () => this.#closed(socket, other));
   }
 
@@ -59,9 +69,29 @@ class Relay {
   };
 
   readonly #down = (chunk: Buffer): void => {
+    if (this.#upstream.destroyed) return;
     this.#bytesDown += chunk.length;
-    this.#pass(chunk, this.#upstream, this.#client);
+    const changed = this.#changed(chunk);
+    if (changed !== undefined) this.#pass(changed, this.#upstream, this.#client);
   };
+
+  /** Undefined where it cannot go on: then nothing does any more. */
+  #changed(chunk: Buffer): Buffer | undefined {
+    try {
+      return this.#change === undefined ? chunk : this.#change.push(chunk);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      this.#detail ??= error.message;
+      this.#break(error.code);
+      return undefined;
+    }
+  }
+
+  #passEnd(to: TcpSocket): void {
+    const rest = to === this.#client ? this.#change?.end() : undefined;
+    if (rest !== undefined && rest.length > 0) to.write(rest);
+    to.end();
+  }
 
   #pass(chunk: Buffer, from: TcpSocket, to: TcpSocket): void {
     to.write(chunk);
@@ -88,6 +118,12 @@ class Relay {
     other.resume();
     this.#open--;
     if (this.#open > 0) return;
-    this.#done({ error: this.#error, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown });
+    const detail = this.#detail;
+    this.#done({
+      error: this.#error,
+      bytesUp: this.#bytesUp,
+      bytesDown: this.#bytesDown,
+      ...(detail !== undefined && { detail }),
+    });
   }
 }

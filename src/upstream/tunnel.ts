@@ -17,7 +17,7 @@ export function tunnel(
   client: Channel,
   upstream: Channel,
   early: Buffer,
-  { idleMs, onOpen }: TunnelTerms,
+  { idleMs, onOpen, down }: TunnelTerms,
 ): Promise<TunnelEnd> {
   const near = client.release();
   const far = upstream.release();
@@ -35,13 +35,15 @@ export function tunnel(
   onOpen(() => breakOff());
   const terms: TunnelTerms = {
     idleMs,
+    down,
     onOpen: (way) => {
       breakOff = way;
       if (isBroken) way();
     },
   };
   const native = nativeRelay();
-  if (!isBroken && native !== undefined) {
+  // What is to be changed has to be seen here.
+  if (!isBroken && down === undefined && native !== undefined) {
     const handedOver = nativeTunnel(native, ends, terms);
     if (handedOver !== undefined) return handedOver;
   }

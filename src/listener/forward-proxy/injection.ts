@@ -2,7 +2,12 @@ import type { Transform } from 'node:stream';
 import type { Grant } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
 import { overTls } from '../../core/destination.ts';
-import type { GrantedCredential, Injected, InjectedRequest } from '../../core/injection.ts';
+import type {
+  BodyChange,
+  GrantedCredential,
+  Injected,
+  InjectedRequest,
+} from '../../core/injection.ts';
 import { Refusal, UpstreamError } from '../../core/refusal.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { decoderFor } from '../../stream/decoded-bodies.ts';
@@ -10,6 +15,7 @@ import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
 import { asksForWebSocket, authorityOf, dropsFrom } from './forwarded-head.ts';
+import { MaskedMessages } from './masked-messages.ts';
 import type { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
 
@@ -24,6 +30,8 @@ const OVERRIDES: ReadonlySet<string> = new Set([
 ]);
 /** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
 const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
+/** What would compress messages, or put them into frames that are not read here. */
+const EXTENSIONS = 'sec-websocket-extensions';
 
 type InjectionGrant = Pick<Grant<Channel>, 'identityHeaders' | 'trace' | 'record'>;
 
@@ -103,6 +111,17 @@ export class Injection {
     return this.#injected.redaction.stream();
   }
 
+  /** What the server of a WebSocket sends. */
+  messages(): BodyChange {
+    return new MaskedMessages(this.#injected.redaction);
+  }
+
+  /** @throws UpstreamError for a 101 after which nothing could be read */
+  vetUpgrade({ fields }: ResponseHead): void {
+    if (!fields.has(EXTENSIONS)) return;
+    throw new UpstreamError('upstream-reset', 'an extension of WebSocket that nobody asked for');
+  }
+
   /**
    * What makes the body of a response readable; undefined where it is, or where nobody here can.
    *
@@ -122,7 +141,7 @@ export class Injection {
 
 function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
   const overrides = OVERRIDES.has(lowerName) || lowerName.startsWith('x-forwarded-');
-  return overrides || (strict && PARTS.has(lowerName));
+  return overrides || lowerName === EXTENSIONS || (strict && PARTS.has(lowerName));
 }
 
 /** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
