@@ -199,8 +199,11 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
   }
 
   #vetUpgrade(head: ResponseHead): ResponseHead {
-    if (asksForWebSocket(this.head) && namesWebSocket(head.fields) && this.#body.done) return head;
-    throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
+    if (!asksForWebSocket(this.head) || !namesWebSocket(head.fields) || !this.#body.done) {
+      throw new UpstreamError('upstream-reset', 'an upgrade that nobody asked for');
+    }
+    this.#injection?.vetUpgrade(head);
+    return head;
   }
 
   async #passResponse(response: ResponseHead): Promise<Outcome> {
@@ -236,13 +239,14 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
     this.channel.write(this.#injection?.redact(head) ?? head);
   }
 
-  /** From here on the bytes are the two ends' own. */
+  /** From here on the bytes are the two ends' own, but for a credential that comes back. */
   async #passWebSocket(response: ResponseHead): Promise<Outcome> {
     const grant = this.#grant as Grant<Channel>;
+    const upstream = this.#upstream as Connection<Channel>;
     this.keepAlive = false;
-    this.channel.write(responseHead(response, { kind: 'none' }, 'upgrade', this.proxy.via));
+    this.#writeHead(response, { kind: 'none' }, 'upgrade');
     this.status = response.status;
-    const end = await grant.tunnel(this.channel, this.#upstream as Connection<Channel>, NOTHING);
+    const end = await grant.tunnel(this.channel, upstream, NOTHING, this.#injection?.messages());
     return { status: response.status, ...end };
   }
 
