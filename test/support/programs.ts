@@ -28,6 +28,10 @@ export const PROGRAMS = {
     serves: 'requests as a client of the proxy',
     present: () => pythonModule('requests'),
   },
+  'python3-websocket': {
+    serves: 'websocket-client as a client of the proxy',
+    present: () => pythonModule('websocket'),
+  },
   haproxy: {
     serves: 'a balancer that sends PROXY headers, and an upstream',
     present: () => onPath('haproxy'),

@@ -145,7 +145,7 @@ function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
 }
 
 /** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
-function vet(head: RequestHead, { originForm }: Target): void {
+function vet(head: RequestHead, { originForm }: Target, { strict }: GrantedCredential): void {
   const { method } = head;
   if (/^(?:trace|track)$/i.test(method)) {
     throw new Refusal('request-invalid', `${method.toUpperCase()} would send the credential back`);
@@ -153,8 +153,9 @@ function vet(head: RequestHead, { originForm }: Target): void {
   if (originForm === '*') {
     throw new Refusal('request-invalid', 'a credential is for a path, and "*" is none');
   }
-  if (asksForWebSocket(head)) {
-    throw new Refusal('request-invalid', 'a WebSocket takes on no credential');
+  // Like the parts of a body: over many messages a secret could be had piece by piece.
+  if (strict && asksForWebSocket(head)) {
+    throw new Refusal('request-invalid', 'a WebSocket takes on no credential that is strict');
   }
 }
 
@@ -164,7 +165,7 @@ async function viewOf(
   credential: GrantedCredential,
   { head, target, body, channel, idleMs }: Injectable,
 ): Promise<InjectedRequest> {
-  vet(head, target);
+  vet(head, target, credential);
   // The body is not yet on its way: nothing else limits how long the client takes for it.
   channel.limitIdle(idleMs);
   const { bodyLimit } = credential;
