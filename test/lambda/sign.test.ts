@@ -3,10 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import type { OutcomeEvent } from '../../src/audit/event.ts';
 import { FORMATS, type FormatName } from '../../src/wire/lambda-events/formats.ts';
 import { accessDenied, internalError, throttled } from '../support/aws/aws-error.ts';
 import { TOKEN } from '../support/credential-gateway.ts';
 import { eventOf, HOST, startSigning } from '../support/signing-function.ts';
+
+const toldOf = (outcomes: readonly OutcomeEvent[]) =>
+  outcomes.map(({ outcome }) => [outcome.status, outcome.error]);
 
 for (const name of Object.keys(FORMATS) as FormatName[]) {
   test(`an event of ${name} gets its token on the way, and an answer in its own form`, async (t) => {
@@ -180,7 +184,29 @@ test('a response that a function may not answer is told as such', async (t) => {
   const answer = await ask({});
   assert.equal(answer.status, 502);
   assert.match(answer.body.toString(), /response-too-large/);
-  assert.equal(outcomes().length, 1);
+  assert.deepEqual(toldOf(outcomes()), [[502, 'response-too-large']]);
+});
+
+test('a response that is too long before it is whole is given up, and the record says who did', async (t) => {
+  const { ask, outcomes } = await startSigning(t, {
+    answer: (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.write(Buffer.alloc(7_000_000, 'x'));
+    },
+  });
+  assert.match((await ask({})).body.toString(), /response-too-large/);
+  assert.deepEqual(toldOf(outcomes()), [[502, 'response-too-large']]);
+});
+
+test('a response that Lambda just takes is given', async (t) => {
+  const { ask, outcomes } = await startSigning(t, {
+    answer: (_request, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n');
+      socket.write(Buffer.alloc(6_000_000, 'x'));
+    },
+  });
+  assert.equal((await ask({})).body.length, 6_000_000);
+  assert.deepEqual(toldOf(outcomes()), [[200, null]]);
 });
 
 test('a destination that takes too long is given up before Lambda ends the function, on record', async (t) => {
@@ -188,7 +214,17 @@ test('a destination that takes too long is given up before Lambda ends the funct
   const event = eventOf('alb', { headers: [['Host', authority]] });
   const response = (await handle(event, 900)) as { statusCode: number };
   assert.equal(response.statusCode, 504);
-  assert.equal(outcomes().length, 1);
+  assert.deepEqual(toldOf(outcomes()), [[504, 'idle-timeout']]);
+});
+
+test('a source of secrets that does not answer in the time of the function leaves the function time to say so', async (t) => {
+  const { handle, aws, authority, upstream, printed } = await startSigning(t);
+  aws.disturbances.hold('GetParameter');
+  const event = eventOf('alb', { headers: [['Host', authority]] });
+  const response = (await handle(event, 900)) as { statusCode: number };
+  assert.equal(response.statusCode, 504);
+  assert.deepEqual(upstream.requests, []);
+  assert.match(printed.join(''), /the outcome of an exchange is missing/);
 });
 
 test('a destination that breaks off is a 502', async (t) => {

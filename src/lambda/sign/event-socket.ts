@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Trouble } from '../../core/reasons.ts';
 import type { TcpSocket } from '../../tcp/tcp-socket.ts';
 
 /**
@@ -12,6 +13,7 @@ export class EventSocket extends EventEmitter implements TcpSocket {
   #pieces: Buffer[] = [];
   #length = 0;
   #sent = false;
+  #brokenBy: Trouble | undefined;
   destroyed = false;
   readableEnded = false;
   writableEnded = false;
@@ -30,9 +32,20 @@ export class EventSocket extends EventEmitter implements TcpSocket {
     return this.#answered.promise;
   }
 
-  /** Whether it was cut for its length. */
-  get isTooLong(): boolean {
-    return this.#length > this.#limit;
+  /** What is there of it. */
+  get written(): Buffer {
+    return Buffer.concat(this.#pieces);
+  }
+
+  /** Why the function itself broke it off. */
+  get brokenBy(): Trouble | undefined {
+    return this.#brokenBy;
+  }
+
+  breakOff(why: Trouble): void {
+    if (this.destroyed) return;
+    this.#brokenBy = why;
+    this.destroy();
   }
 
   pause(): void {}
@@ -51,7 +64,7 @@ export class EventSocket extends EventEmitter implements TcpSocket {
   write(bytes: Buffer): boolean {
     if (this.destroyed || this.writableEnded) return true;
     this.#length += bytes.length;
-    if (this.isTooLong) this.destroy();
+    if (this.#length > this.#limit) this.breakOff('response-too-large');
     else this.#pieces.push(bytes);
     return true;
   }

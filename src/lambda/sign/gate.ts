@@ -2,6 +2,7 @@ import { Recorder } from '../../audit/recorder.ts';
 import type { ListenerConfig } from '../../config/config.ts';
 import type { Grant } from '../../core/conversation.ts';
 import { OwnPlaces } from '../../core/places.ts';
+import type { Trouble } from '../../core/reasons.ts';
 import { Refusal } from '../../core/refusal.ts';
 import type { Credentials } from '../../credential/credentials.ts';
 import { createOwnAddresses } from '../../destination/own-addresses.ts';
@@ -15,6 +16,7 @@ import { permissionOf } from '../../permission.ts';
 import type { Channel } from '../../stream/channel.ts';
 import { UpstreamGrant } from '../../upstream/grants.ts';
 import { HttpPool } from '../../upstream/pool.ts';
+import { EventConversation } from './event-conversation.ts';
 
 export interface GateOptions {
   readonly log: Logger;
@@ -36,6 +38,20 @@ const LISTENER: ListenerConfig = {
   at: { file: 'function', line: 1, column: 1 },
 };
 
+/** What holds for one event. */
+export interface EventTerms {
+  /** Why the function does not give the answer that is there; undefined: it does. */
+  judge(): Trouble | undefined;
+  /** How long the function has. */
+  readonly limitMs: number;
+}
+
+/** Nothing is waited for beyond the function's own time. */
+function within(limitMs: number): ListenerConfig {
+  const connectMs = Math.max(1, Math.min(limitMs, LISTENER.timeouts.connectMs));
+  return { ...LISTENER, timeouts: { ...LISTENER.timeouts, connectMs } };
+}
+
 const METER = { passed() {}, exchangeEnded() {}, refusalSuppressed() {} };
 const DIALS = { dialled() {}, tunnels() {}, now: () => performance.now() };
 
@@ -53,8 +69,9 @@ export class FunctionGate {
     this.#options = options;
   }
 
-  /** What a connection needs to know whose events are decided on by this policy. */
-  contextFor(inForce: InForce): ProxyContext {
+  /** What a connection needs to know whose event is decided on by this policy. */
+  contextFor(inForce: InForce, { judge, limitMs }: EventTerms): ProxyContext {
+    const config = within(limitMs);
     const gate: Gate<Channel> = {
       recorder: this.#recorderFor(inForce),
       resolver: this.#resolver,
@@ -62,15 +79,15 @@ export class FunctionGate {
       inForce: () => inForce,
       now: Date.now,
       fault: (error) => this.#options.log.error({ err: error }, 'a fault of the function itself'),
-      grant: (permit) => this.#grant(permit),
+      grant: (permit) => this.#grant(permit, config),
     };
     return {
-      config: LISTENER,
+      config,
       places: new OwnPlaces(),
       via: viaPseudonym(inForce.config.gateway.name),
       schemes: () => inForce.identifier.schemes,
       leaving: () => false,
-      run: (conversation) => runExchange(conversation, gate),
+      run: (conversation) => runExchange(new EventConversation(conversation, judge), gate),
       ownPage: () => Promise.resolve(undefined),
     };
   }
@@ -113,9 +130,9 @@ export class FunctionGate {
     return written;
   }
 
-  #grant(permit: Permit): Grant<Channel> {
+  #grant(permit: Permit, { timeouts }: ListenerConfig): Grant<Channel> {
     const { record, decision, question, inForce } = permit;
-    const { connectMs, idleMs } = LISTENER.timeouts;
+    const { connectMs, idleMs } = timeouts;
     const config = inForce.credentials.get(decision.settings?.credential ?? '');
     // The policy was checked for this: without a credential the request would go out in clear.
     if (config === undefined) throw new TypeError('a decision without a credential');

@@ -34,6 +34,12 @@ export interface InvocationContext {
 const MOST_BYTES = 6_291_556;
 /** Of the time that is left, what it takes to record and tell that it ran out. */
 const MARGIN_MS = 500;
+/** Of that, how long the exchange has to end, which may wait for the source of a secret. */
+const GRACE_MS = 200;
+/** What JSON and base64 make of a byte at most: six characters, of a control character. */
+const MOST_PER_BYTE = 6;
+/** Of a response, besides headers and body. */
+const FRAME_BYTES = 1024;
 /** Whoever invokes the function by itself has no address. */
 const NOBODY = Ip.parse('127.0.0.1') as Ip;
 const METER = { read() {} };
@@ -59,9 +65,7 @@ export class SigningFunction {
     const format = formatOf(event);
     const answer = await this.#answer(format, event as JsonObject, context);
     await this.#gate.written();
-    const response = format.writeAnswer(answer);
-    if (Buffer.byteLength(JSON.stringify(response)) <= MOST_BYTES) return response;
-    return format.writeAnswer(trouble('response-too-large'));
+    return format.writeAnswer(fits(format, answer) ? answer : trouble('response-too-large'));
   }
 
   async #answer(
@@ -77,23 +81,53 @@ export class SigningFunction {
       this.#log.error({ detail: error.message }, 'there is no policy to decide by');
       return trouble('gateway-fault');
     }
-    const proxy = this.#gate.contextFor(inForce);
-    const read = readEvent(format, event);
-    if (read instanceof Refusal) return refuseUnread(proxy, read);
-    const socket = new EventSocket(read.bytes, MOST_BYTES);
     const limitMs = Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS);
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      socket.destroy();
-    }, limitMs);
-    await serveClient(clientOf(socket, read.request), proxy, { begun: false, waiting: new Bag() });
-    clearTimeout(timer);
+    const read = readEvent(format, event);
+    if (read instanceof Refusal) {
+      return refuseUnread(this.#gate.contextFor(inForce, { limitMs, judge() {} }), read);
+    }
+    const { method } = read.request;
+    const socket = new EventSocket(read.bytes, MOST_BYTES);
+    const judge = () => {
+      if (socket.brokenBy !== undefined) return socket.brokenBy;
+      return fits(format, fromBytes(socket.written, method)) ? undefined : 'response-too-large';
+    };
+    const proxy = this.#gate.contextFor(inForce, { limitMs, judge });
+    await this.#serve(clientOf(socket, read.request), socket, proxy, limitMs);
     const bytes = await socket.answered;
-    if (bytes !== undefined) return fromBytes(bytes, read.request.method);
-    if (isLate) return trouble('idle-timeout');
-    return trouble(socket.isTooLong ? 'response-too-large' : 'upstream-reset');
+    if (bytes !== undefined) return fromBytes(bytes, method);
+    return trouble(socket.brokenBy ?? 'upstream-reset');
   }
+
+  /** Resolves before the function's time is over. */
+  async #serve(
+    client: Client,
+    socket: EventSocket,
+    proxy: ProxyContext,
+    limitMs: number,
+  ): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const overdue = () => {
+      this.#log.error('the outcome of an exchange is missing: the time of the function is over');
+      late.resolve();
+    };
+    let timer = setTimeout(() => {
+      socket.breakOff('idle-timeout');
+      timer = setTimeout(overdue, GRACE_MS);
+    }, limitMs);
+    const served = serveClient(client, proxy, { begun: false, waiting: new Bag() });
+    await Promise.race([served, late.promise]);
+    clearTimeout(timer);
+  }
+}
+
+/** Whether Lambda lets a function answer so much. */
+function fits(format: EventFormat, answer: EventAnswer): boolean {
+  // As nearly all do, which then need not be written twice. Headers may stand in two maps.
+  const heads = answer.headers.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  const most = MOST_PER_BYTE * (answer.body.length + 4 * heads) + FRAME_BYTES;
+  if (most <= MOST_BYTES) return true;
+  return Buffer.byteLength(JSON.stringify(format.writeAnswer(answer))) <= MOST_BYTES;
 }
 
 type Read = { readonly request: EventRequest; readonly bytes: Buffer };
