@@ -22,6 +22,9 @@ export async function startTelemetry(
     passed: (step, milliseconds) => metrics.exchanges.passed(step, milliseconds),
     exchangeEnded(end) {
       metrics.exchanges.ended(end);
+      const { unmasked } = end.outcome;
+      if (unmasked !== undefined)
+        metrics.credentials.unmasked(end.decision?.settings?.credential ?? '', unmasked);
       traces?.ended(end);
       if (log.isLevelEnabled('debug')) log.debug(factsOf(end), 'exchange');
     },

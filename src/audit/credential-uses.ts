@@ -7,6 +7,8 @@ export interface CredentialUses {
   readonly principal: string | null;
   readonly destination: string | null;
   count: number;
+  /** How many of them had an answer that could not be looked at whole for the credential. */
+  unmasked: number;
   /** ISO 8601, UTC: when the last of these exchanges ended. */
   last: string;
   /** Of the secret, the last that is known. */
@@ -32,16 +34,19 @@ export async function credentialUses(
 }
 
 function count(uses: Map<string, CredentialUses>, event: OutcomeEvent): void {
-  const { credential, principal, destination, decision, time } = event;
+  const { credential, principal, destination, decision, time, outcome } = event;
   if (credential === undefined || decision?.effect !== 'allow') return;
   const key = JSON.stringify([credential.name, principal, destination]);
   const known = uses.get(key);
+  const unmasked = outcome.unmasked === undefined ? 0 : 1;
   if (known === undefined) {
     const { name, version } = credential;
-    uses.set(key, { credential: name, principal, destination, count: 1, last: time, version });
+    const who = { credential: name, principal, destination };
+    uses.set(key, { ...who, count: 1, unmasked, last: time, version });
     return;
   }
   known.count++;
+  known.unmasked += unmasked;
   if (time < known.last) return;
   known.last = time;
   known.version = credential.version ?? known.version;

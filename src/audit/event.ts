@@ -1,4 +1,4 @@
-import type { Outcome } from '../core/conversation.ts';
+import type { Outcome, Unmasked } from '../core/conversation.ts';
 import type { Decision, Stage } from '../core/decision.ts';
 import type { IdentityMethod } from '../core/principal.ts';
 import type { Reason, Trouble } from '../core/reasons.ts';
@@ -57,6 +57,8 @@ export interface RecordedOutcome {
   readonly bytesUp: number;
   readonly bytesDown: number;
   readonly durationMs: number;
+  /** Why what came back could not be looked at whole for the credential. */
+  readonly unmasked?: Unmasked;
 }
 
 interface ExchangeEvent extends ExchangeFacts, Standing {
@@ -206,7 +208,7 @@ export function outcomeLine(
   outcome: Outcome,
   durationMs: number,
 ): string {
-  const { status, error, detail, bytesUp, bytesDown, tls } = outcome;
+  const { status, error, detail, bytesUp, bytesDown, tls, unmasked } = outcome;
   const hello =
     tls === undefined
       ? 'null'
@@ -214,7 +216,8 @@ export function outcomeLine(
   return (
     `{"type":"outcome","id":"${id}","time":"${time}",${facts},${standing},"tls":${hello},` +
     `"outcome":{"status":${status},"error":${quoteOrNull(error)}${detailField(detail)},` +
-    `"bytesUp":${bytesUp},"bytesDown":${bytesDown},"durationMs":${durationMs}}}\n`
+    `"bytesUp":${bytesUp},"bytesDown":${bytesDown},"durationMs":${durationMs}` +
+    `${unmasked === undefined ? '' : `,"unmasked":"${unmasked}"`}}}\n`
   );
 }
 

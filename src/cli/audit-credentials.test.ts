@@ -51,14 +51,18 @@ test('audit credentials tells who used which one where, which are unused, and wh
     principal: 'fn',
     destination: authority,
     count: 3,
+    unmasked: 0,
     version: null,
   });
   assert.ok(!Number.isNaN(Date.parse(last)));
   assert.deepEqual(report.unused, ['forgotten']);
   assert.deepEqual(report.ending, [{ credential: 'forgotten', lastDay: '2026-12-01' }]);
   const lines = (await listed({ config }, now)).split('\n');
-  assert.match(lines[0] ?? '', /^credential +principal +destination +uses +last +version$/);
-  assert.match(lines[1] ?? '', /^c +fn +api\.localhost:\d+ +3 +\S+Z +-$/);
+  assert.match(
+    lines[0] ?? '',
+    /^credential +principal +destination +uses +unmasked +last +version$/,
+  );
+  assert.match(lines[1] ?? '', /^c +fn +api\.localhost:\d+ +3 +0 +\S+Z +-$/);
   assert.deepEqual(lines.slice(2), ['unused: forgotten', 'ends 2026-12-01: forgotten', '']);
   const early = await listed({ config, until: Date.parse('2020-01-01') }, Date.parse('2020-01-01'));
   assert.equal(early, 'no request took on a credential\nunused: c\nunused: forgotten\n');

@@ -71,13 +71,15 @@ function reportOf(
   };
 }
 
-const HEAD = ['credential', 'principal', 'destination', 'uses', 'last', 'version'];
+const HEAD = ['credential', 'principal', 'destination', 'uses', 'unmasked', 'last', 'version'];
 
 function textOf({ uses, unused, ending }: Report): string[] {
-  const rows = uses.map(({ credential, principal, destination, count, last, version }) =>
-    [credential, principal ?? '-', destination ?? '-', String(count), last, version ?? '-'].map(
-      printable,
-    ),
+  const rows = uses.map(
+    ({ credential, principal, destination, count, unmasked, last, version }) => {
+      const counts = [String(count), String(unmasked)];
+      const cells = [credential, principal ?? '-', destination ?? '-', ...counts, last];
+      return [...cells, version ?? '-'].map(printable);
+    },
   );
   return [
     ...(rows.length === 0 ? ['no request took on a credential'] : table([HEAD, ...rows])),

@@ -23,6 +23,12 @@ export interface ReadableRequest {
   readonly path: string;
 }
 
+/**
+ * Why what came back to a request with a credential could not be looked at whole: `coding`, which nobody here can undo; `part`
+ * of a body (206), in which a piece of a secret would not be recognised.
+ */
+export type Unmasked = 'coding' | 'part';
+
 /** What the record says of how an exchange went. */
 export interface Outcome {
   /** The status that the client was answered, or null when it got none. */
@@ -35,6 +41,8 @@ export interface Outcome {
   readonly tls?: { readonly sni: string | null; readonly alpn: readonly string[] };
   /** What the error was, for the record alone. */
   readonly detail?: string | undefined;
+  /** Undefined where all was looked at, or there was no credential. */
+  readonly unmasked?: Unmasked | undefined;
 }
 
 /** What a refusal may say to the client. */

@@ -15,6 +15,10 @@ export class CredentialMetrics {
     name: 'sekisho_secret_reads_total',
     help: 'Secrets that were asked for elsewhere: read, or why not.',
   });
+  readonly #unmasked = new Tally<'credential' | 'why'>({
+    name: 'sekisho_unmasked_responses_total',
+    help: 'Responses to requests with a credential that could not be looked at whole for it.',
+  });
   readonly #credentials = new BoundedLabel(MOST);
   readonly #principals = new BoundedLabel(MOST);
   readonly #lastUsed = new Map<string, number>();
@@ -25,6 +29,7 @@ export class CredentialMetrics {
     return [
       this.#uses,
       this.#reads,
+      this.#unmasked,
       gauge(
         {
           name: 'sekisho_credential_last_used_timestamp_seconds',
@@ -42,6 +47,11 @@ export class CredentialMetrics {
     const principal = this.#principals.of(caller);
     this.#uses.add(`${credential} ${principal}`, 1, () => ({ credential, principal }));
     this.#lastUsed.set(credential, now / 1000);
+  }
+
+  unmasked(name: string, why: string): void {
+    const credential = this.#credentials.of(name);
+    this.#unmasked.add(`${credential} ${why}`, 1, () => ({ credential, why }));
   }
 
   read(source: string, outcome: string): void {

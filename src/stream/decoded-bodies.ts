@@ -1,4 +1,4 @@
-import type { Transform } from 'node:stream';
+import { Duplex, pipeline } from 'node:stream';
 import {
   createBrotliDecompress,
   createGunzip,
@@ -12,7 +12,7 @@ import { LAST_CHUNK } from '../wire/http1/writer.ts';
 import { writePayload } from './bodies.ts';
 import type { Channel } from './channel.ts';
 
-const DECODERS: Readonly<Record<string, () => Transform>> = {
+const DECODERS: Readonly<Record<string, () => Duplex>> = {
   gzip: createGunzip,
   'x-gzip': createGunzip,
   deflate: createInflate,
@@ -20,9 +20,28 @@ const DECODERS: Readonly<Record<string, () => Transform>> = {
   zstd: createZstdDecompress,
 };
 
-/** What undoes one coding of a body (RFC 9110 8.4.1), or undefined where nobody here knows it. */
-export function decoderFor(coding: string): Transform | undefined {
-  return DECODERS[coding]?.();
+/** One upon the other. No honest server applies as many. */
+const MOST_CODINGS = 3;
+
+/** Whether all codings of a body are known here (RFC 9110 8.4.1). */
+export function canDecode(codings: readonly string[]): boolean {
+  return (
+    codings.length <= MOST_CODINGS && codings.every((coding) => Object.hasOwn(DECODERS, coding))
+  );
+}
+
+/**
+ * What undoes the codings of a body.
+ *
+ * @param codings in the order in which they were applied; at least one, and known here
+ */
+export function decoderFor(codings: readonly string[]): Duplex {
+  const decoders = codings.toReversed().map((coding) => (DECODERS[coding] as () => Duplex)());
+  const [writable, readable] = [decoders[0] as Duplex, decoders.at(-1) as Duplex];
+  if (writable === readable) return writable;
+  // What breaks one of them breaks all, and is told by what is made of them.
+  pipeline(decoders, () => {});
+  return Duplex.from({ writable, readable });
 }
 
 /**
@@ -34,7 +53,7 @@ export function decoderFor(coding: string): Transform | undefined {
 export async function pumpDecoded(
   from: Channel,
   body: BodyReader,
-  decoder: Transform,
+  decoder: Duplex,
   to: Channel,
   chunked: boolean,
   count: (bytes: number) => void,
@@ -70,7 +89,7 @@ export async function pumpDecoded(
 async function decodePiece(
   from: Channel,
   body: BodyReader,
-  decoder: Transform,
+  decoder: Duplex,
   count: (bytes: number) => void,
 ): Promise<void> {
   const pieces: Buffer[] = [];

@@ -1,5 +1,5 @@
-import type { Transform } from 'node:stream';
-import type { Grant } from '../../core/conversation.ts';
+import type { Duplex } from 'node:stream';
+import type { Grant, Unmasked } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
 import { overTls } from '../../core/destination.ts';
 import type {
@@ -10,7 +10,7 @@ import type {
 } from '../../core/injection.ts';
 import { Refusal, UpstreamError } from '../../core/refusal.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
-import { decoderFor } from '../../stream/decoded-bodies.ts';
+import { canDecode, decoderFor } from '../../stream/decoded-bodies.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
@@ -127,16 +127,30 @@ export class Injection {
    *
    * @throws UpstreamError where it cannot be read and must be
    */
-  decoder(response: ResponseHead): Transform | undefined {
-    const codings = response.fields.list('content-encoding').filter((name) => name !== 'identity');
-    const [coding] = codings;
-    if (coding === undefined) return undefined;
-    // A part of a coded body is nothing that could be decoded.
-    const decoder =
-      codings.length === 1 && response.status !== 206 ? decoderFor(coding) : undefined;
-    if (decoder !== undefined || !this.#credential.strict) return decoder;
-    throw new UpstreamError('upstream-reset', 'the response has a coding that cannot be undone');
+  decoder(response: ResponseHead): Duplex | undefined {
+    const unmasked = this.unmasked(response);
+    if (unmasked !== undefined && this.#credential.strict) throw unreadable(unmasked);
+    const codings = codingsOf(response);
+    return codings.length === 0 || unmasked === 'coding' ? undefined : decoderFor(codings);
   }
+
+  /** Why a response cannot be looked at whole; undefined: it can. */
+  unmasked(response: ResponseHead): Unmasked | undefined {
+    const isPart = response.status === 206;
+    const codings = codingsOf(response);
+    // A part of a coded body is nothing that could be decoded.
+    if (codings.length > 0 && (isPart || !canDecode(codings))) return 'coding';
+    return isPart ? 'part' : undefined;
+  }
+}
+
+function codingsOf({ fields }: ResponseHead): string[] {
+  return fields.list('content-encoding').filter((name) => name !== 'identity');
+}
+
+function unreadable(unmasked: Unmasked): UpstreamError {
+  const what = unmasked === 'part' ? 'is a part of a body' : 'has a coding that cannot be undone';
+  return new UpstreamError('upstream-reset', `the response ${what}`);
 }
 
 function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {

@@ -1,4 +1,5 @@
-import type { Transform } from 'node:stream';
+import type { Duplex } from 'node:stream';
+import type { Unmasked } from '../../core/conversation.ts';
 import { pumpBody } from '../../stream/bodies.ts';
 import type { Channel } from '../../stream/channel.ts';
 import { pumpDecoded } from '../../stream/decoded-bodies.ts';
@@ -16,7 +17,9 @@ export class ResponseBody {
   readonly onward: Framing;
   /** Payload bytes so far, as they came. */
   bytes = 0;
-  readonly #decoder: Transform | undefined;
+  /** Why its body could not be looked at whole for a credential. */
+  readonly unmasked: Unmasked | undefined;
+  readonly #decoder: Duplex | undefined;
   readonly #injection: Injection | undefined;
 
   /**
@@ -27,6 +30,7 @@ export class ResponseBody {
     this.framing = responseFraming(response, request.method);
     this.#injection = injection;
     this.#decoder = this.framing.kind === 'none' ? undefined : injection?.decoder(response);
+    this.unmasked = this.framing.kind === 'none' ? undefined : injection?.unmasked(response);
     const framing: Framing = this.isDecoded ? { kind: 'chunked' } : this.framing;
     // HTTP/1.0 knows no chunks.
     this.onward = framing.kind === 'chunked' && request.minor === 0 ? { kind: 'close' } : framing;
