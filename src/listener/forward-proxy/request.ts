@@ -296,7 +296,8 @@ export class ForwardedRequest extends ProxyConversation implements Conversation<
 
   #outcome(error: Trouble | null): Outcome {
     const { status } = this;
-    return { status, error, bytesUp: this.#body.bytes, bytesDown: this.#answer?.bytes ?? 0 };
+    const { bytes: bytesDown = 0, unmasked } = this.#answer ?? {};
+    return { status, error, bytesUp: this.#body.bytes, bytesDown, unmasked };
   }
 }
 
