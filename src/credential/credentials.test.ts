@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, createPublicKey, generateKeyPairSync, verify } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
-import { throttled } from '../../test/support/aws/aws-error.ts';
-import { startFakeAws } from '../../test/support/aws/fake-aws.ts';
+import { accessDenied, internalError, throttled } from '../../test/support/aws/aws-error.ts';
+import { type FakeAws, startFakeAws } from '../../test/support/aws/fake-aws.ts';
 import { ParameterStore } from '../../test/support/aws/ssm.ts';
 import { createCertificates } from '../../test/support/certificates.ts';
 import { loadFiles } from '../../test/support/config.ts';
@@ -150,17 +150,77 @@ test('by the convention, a host without parameters has no credential', async (t)
   assert.equal(aws.count('GetParametersByPath'), 2);
 });
 
-test('a source that fails closes the way with a reason of its own, and recovers by itself', async (t) => {
+const STORED = {
+  'by the convention': ['GetParametersByPath', '{ convention: parameter-store, prefix: /p }'],
+  'by its name': [
+    'GetParameter',
+    '{ for: api.example, header: { x-0: { ssm: /p/api.example/headers/x-0 } } }',
+  ],
+} as const;
+const FAILING: Readonly<
+  Record<string, { told: RegExp; fail: (aws: FakeAws, operation: string) => void }>
+> = {
+  'is denied': {
+    told: /denies it/,
+    fail: ({ disturbances }, operation) =>
+      disturbances.fail(operation, accessDenied('arn:aws:iam::1:role/gw', `ssm:${operation}`, 'x')),
+  },
+  'is throttled': {
+    told: /too often/,
+    fail: ({ disturbances }, operation) => disturbances.fail(operation, throttled()),
+  },
+  'is broken': {
+    told: /out of reach/,
+    fail: ({ disturbances }, operation) => disturbances.fail(operation, internalError()),
+  },
+  'is slow': {
+    told: /in time/,
+    fail: ({ disturbances }, operation) => disturbances.hold(operation),
+  },
+};
+
+async function startStored(t: TestContext, [operation, credential]: readonly [string, string]) {
   const parameters = new ParameterStore();
   const aws = await startFakeAws([parameters.service]);
   t.after(aws.close);
   for (let i = 0; i < 12; i++) parameters.put(`/p/api.example/headers/x-${i}`, `${i}`);
-  const { inject } = setUp('{ convention: parameter-store, prefix: /p }', { env: aws.env() });
-  aws.disturbances.fail('GetParametersByPath', throttled(), (number) => number === 2);
-  await assert.rejects(inject(REQUEST), { reason: 'credential-unavailable', message: /too often/ });
-  const { changes } = await inject(REQUEST);
-  assert.equal(changes.set.length, 12);
-});
+  const { inject, uses } = setUp(credential, { env: aws.env() });
+  return {
+    aws,
+    /** @param told what the one who asked is told */
+    async assertClosed(told: RegExp) {
+      await assert.rejects(inject(REQUEST), { reason: 'credential-unavailable', message: told });
+      assert.deepEqual(uses, []);
+      const before = aws.count(operation);
+      aws.disturbances.heal();
+      aws.disturbances.release();
+      const { changes } = await inject(REQUEST);
+      assert.equal(changes.set.length, operation === 'GetParameter' ? 1 : 12);
+      assert.ok(aws.count(operation) > before, 'it was asked again');
+    },
+  };
+}
+
+for (const [how, stored] of Object.entries(STORED)) {
+  for (const [what, { told, fail }] of Object.entries(FAILING)) {
+    test(`Parameter Store ${what}, asked ${how}: closed for that reason, and nothing of it is kept`, async (t) => {
+      const { aws, assertClosed } = await startStored(t, stored);
+      fail(aws, stored[0]);
+      await assertClosed(told);
+    });
+  }
+}
+
+for (const [what, error, told] of [
+  ['is denied', accessDenied('arn:aws:iam::1:role/gw', 'ssm:GetParametersByPath', 'x'), /denies/],
+  ['is throttled', throttled(), /too often/],
+] as const) {
+  test(`a second page ${what}: closed for that reason, and nothing of the first is kept`, async (t) => {
+    const { aws, assertClosed } = await startStored(t, STORED['by the convention']);
+    aws.disturbances.fail('GetParametersByPath', error, (number) => number === 2);
+    await assertClosed(told);
+  });
+}
 
 test('what is stored and makes no credential is told to whoever runs the gateway, and to nobody else', async (t) => {
   const parameters = new ParameterStore();

@@ -91,9 +91,57 @@ test('the last value serves on while the source is out of reach, within a bound'
   assert.equal(await get(), 'one');
   clock.ms = 300_999;
   assert.equal(await get(), 'one');
+  await new Promise(setImmediate);
   clock.ms = 301_000;
   await assert.rejects(get(), { code: 'unavailable' });
   assert.equal(await get(), 'two');
+});
+
+test('a source that fails is left alone for a moment, and nobody waits for it, while its last value serves on', async () => {
+  const { answers, clock, get, fetched } = setUp({ retryMs: 100 });
+  const slow = Promise.withResolvers<Fetched<string>>();
+  answers.push('one', new SecretFailure('throttled', 'no'), slow.promise);
+  await get();
+  clock.ms = 1_000;
+  for (let i = 0; i < 10; i++) assert.equal(await get(), 'one');
+  assert.equal(fetched(), 2);
+  clock.ms = 1_050;
+  for (let i = 0; i < 10; i++) assert.equal(await get(), 'one');
+  assert.equal(fetched(), 3);
+  slow.resolve({ value: 'two', version: '2' });
+  await slow.promise;
+  await new Promise(setImmediate);
+  assert.equal(await get(), 'two');
+});
+
+test('a value that a destination refused is asked for again, though its source was found failing', async () => {
+  const { answers, clock, get, cache } = setUp({ refusedMs: 10 });
+  answers.push('one', new SecretFailure('throttled', 'no'), 'two');
+  await get();
+  clock.ms = 1_000;
+  assert.equal(await get(), 'one');
+  assert.ok(cache.refuse('a', 'one'));
+  assert.equal(await get(), 'two');
+});
+
+test('a thousand processes read anew at a thousand moments', async () => {
+  const moments = new Set<number>();
+  for (let process = 0; process < 1_000; process++) {
+    let now = 0;
+    let fetches = 0;
+    const around = { now: () => now, random: Math.random, meter: { read() {} }, failed() {} };
+    const cache = new SecretCache(around);
+    const fetch = async () => ({ value: ++fetches, version: undefined });
+    const lookup = { key: 'a', source: 'test', ttlMs: 300_000, fetch };
+    await cache.get(lookup);
+    while (fetches === 1) {
+      now += 1_000;
+      await cache.get(lookup);
+    }
+    moments.add(now);
+  }
+  // Sixty seconds in which somebody reads, and in none of them a crowd.
+  assert.ok(moments.size > 50 && Math.min(...moments) >= 225_000 && Math.max(...moments) < 300_000);
 });
 
 test('a value that its source denies or no longer has does not serve on', async () => {

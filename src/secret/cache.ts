@@ -41,6 +41,8 @@ export interface CacheLimits {
   readonly missingMs: number;
   /** How long beyond its time a value is used while its source fails. */
   readonly staleMs: number;
+  /** About how long a source that fails is left alone while a value of it serves on. */
+  readonly retryMs: number;
   /** How old a value must be to be read anew because a destination refused it. */
   readonly refusedMs: number;
   /** Values at a time. */
@@ -51,14 +53,21 @@ export const CACHE_LIMITS: CacheLimits = {
   patienceMs: 5_000,
   missingMs: 30_000,
   staleMs: 300_000,
+  retryMs: 2_000,
   refusedMs: 10_000,
   size: 10_000,
 };
 
+interface Kept extends Fetched<unknown> {
+  readonly fetchedAt: number;
+  refreshAt: number;
+  expiresAt: number;
+  /** Beyond its end once its source was found to fail: nobody then waits for that again. */
+  servesUntil: number;
+}
+
 interface Entry {
-  kept:
-    | (Fetched<unknown> & { fetchedAt: number; refreshAt: number; expiresAt: number })
-    | undefined;
+  kept: Kept | undefined;
   missing: { failure: SecretFailure; until: number } | undefined;
   pending: Promise<Fetched<unknown>> | undefined;
 }
@@ -89,19 +98,15 @@ export class SecretCache {
     const now = this.#around.now();
     if (entry.missing !== undefined && now < entry.missing.until) throw entry.missing.failure;
     const { kept } = entry;
-    if (kept !== undefined && now < kept.expiresAt) {
+    if (kept !== undefined && now < kept.servesUntil) {
       if (now >= kept.refreshAt) this.#refresh(lookup, entry, kept);
       return kept as Fetched<Value>;
     }
     try {
       return (await this.#fetchOnce(lookup, entry)) as Fetched<Value>;
-    } catch (error) {
-      const failure = error as SecretFailure;
-      if (kept === undefined || !isPassing(failure)) throw failure;
-      // A token that says itself when it ends is worth nothing afterwards.
-      if (kept.lifetimeMs !== undefined || now >= kept.expiresAt + this.#limits.staleMs)
-        throw failure;
-      return kept as Fetched<Value>;
+    } catch (failure) {
+      if (entry.kept === undefined || now >= entry.kept.servesUntil) throw failure;
+      return entry.kept as Fetched<Value>;
     }
   }
 
@@ -117,6 +122,7 @@ export class SecretCache {
     const now = this.#around.now();
     if (now < kept.fetchedAt + this.#limits.refusedMs) return false;
     kept.expiresAt = Math.min(kept.expiresAt, now);
+    kept.servesUntil = kept.expiresAt;
     return true;
   }
 
@@ -136,8 +142,9 @@ export class SecretCache {
   }
 
   /** In nobody's way. Should it fail, the next one tries when a part of the time that is left has gone by. */
-  #refresh(lookup: Lookup<unknown>, entry: Entry, kept: NonNullable<Entry['kept']>): void {
-    kept.refreshAt += (kept.expiresAt - kept.refreshAt) / 4;
+  #refresh(lookup: Lookup<unknown>, entry: Entry, kept: Kept): void {
+    const now = this.#around.now();
+    kept.refreshAt = now + Math.max((kept.expiresAt - now) / 4, this.#pauseMs());
     this.#fetchOnce(lookup, entry).catch(() => {
       // It was told, and counted; whoever needs it once it has expired learns of it.
     });
@@ -165,6 +172,7 @@ export class SecretCache {
       this.#around.failed(lookup.key, failure);
       // What the source itself says no longer holds is not used on.
       if (!isPassing(failure)) entry.kept = undefined;
+      else if (entry.kept !== undefined) this.#serveOn(entry.kept);
       if (failure.code === 'missing') {
         entry.missing = { failure, until: this.#around.now() + this.#limits.missingMs };
       }
@@ -172,11 +180,24 @@ export class SecretCache {
     }
   }
 
-  #keep(fetched: Fetched<unknown>, ttlMs: number): NonNullable<Entry['kept']> {
+  #serveOn(kept: Kept): void {
+    // A token that says itself when it ends is worth nothing afterwards.
+    if (kept.lifetimeMs !== undefined) return;
+    kept.servesUntil = kept.expiresAt + this.#limits.staleMs;
+    kept.refreshAt = Math.max(kept.refreshAt, this.#around.now() + this.#pauseMs());
+  }
+
+  /** Differs from one process to the next, which all found the source failing at the same time. */
+  #pauseMs(): number {
+    return this.#limits.retryMs * (0.5 + this.#around.random());
+  }
+
+  #keep(fetched: Fetched<unknown>, ttlMs: number): Kept {
     const fetchedAt = this.#around.now();
     const keptMs = Math.min(ttlMs, fetched.lifetimeMs ?? Number.POSITIVE_INFINITY);
     const refreshAt = fetchedAt + keptMs * (0.75 + 0.2 * this.#around.random());
-    return { ...fetched, fetchedAt, refreshAt, expiresAt: fetchedAt + keptMs };
+    const expiresAt = fetchedAt + keptMs;
+    return { ...fetched, fetchedAt, refreshAt, expiresAt, servesUntil: expiresAt };
   }
 
   async #inTime(lookup: Lookup<unknown>): Promise<Fetched<unknown>> {

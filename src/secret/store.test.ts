@@ -12,6 +12,7 @@ import {
   vaultRef,
 } from '../../test/support/secret-store.ts';
 import { startFakeVault } from '../../test/support/vault.ts';
+import { ParameterStore as SsmSource } from './ssm.ts';
 
 const TTL = 60_000;
 
@@ -78,6 +79,29 @@ test('all parameters below a path are read through every page, or none is', asyn
   );
   assert.match(version ?? '', /^headers\/a:1,headers\/b:1,/);
   await assert.rejects(store.below('/p/nobody', TTL), { code: 'missing' });
+});
+
+test('what is throttled once is asked for again by the SDK, in the time that there is', async (t) => {
+  const parameters = new ParameterStore();
+  const aws = await startFakeAws([parameters.service]);
+  t.after(aws.close);
+  parameters.put('/github', 'sesame');
+  aws.disturbances.fail('GetParameter', throttled(), (number) => number === 1);
+  const { store, reads } = createSecretStore({ ...aws.env(), AWS_MAX_ATTEMPTS: '3' });
+  assert.equal((await store.current(ssmRef('/github'), TTL)).secret.reveal(), 'sesame');
+  assert.deepEqual(reads, ['ssm read']);
+  assert.equal(aws.count('GetParameter'), 2);
+});
+
+test('what is throttled for longer than anybody waits is asked for no more', async (t) => {
+  const parameters = new ParameterStore();
+  const aws = await startFakeAws([parameters.service]);
+  t.after(aws.close);
+  aws.disturbances.fail('GetParameter', throttled());
+  const source = await SsmSource.open({ env: { ...aws.env(), AWS_MAX_ATTEMPTS: '50' } });
+  const ref = { from: 'ssm', name: '/github', at: ssmRef('/github').at } as const;
+  await assert.rejects(source.fetch(ref, AbortSignal.timeout(300)), { code: 'slow' });
+  assert.ok(aws.count('GetParameter') < 10);
 });
 
 test('one key of a secret of Secrets Manager, in its current version', async (t) => {
