@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CredentialConfig, CredentialKind } from '../config/config.ts';
+import type { AnySecretRef, CredentialConfig, CredentialKind } from '../config/config.ts';
 import type { HeadChanges, InjectedRequest } from '../core/injection.ts';
 import type { FoundIdentity } from '../secret/aws-identity.ts';
 import type { Fetched, Lookup } from '../secret/cache.ts';
@@ -85,8 +85,8 @@ const PREPARE: { readonly [Name in CredentialKind['kind']]: Prepare<Name> } = {
       refuse,
     };
   },
-  oauth2: (of) => bearer(of, [of.kind.clientSecret], fetchOAuth2Token),
-  githubApp: (of) => bearer(of, [of.kind.privateKey], fetchInstallationToken),
+  oauth2: (of) => bearer(of, of.kind.clientSecret, fetchOAuth2Token, 'knows'),
+  githubApp: (of) => bearer(of, of.kind.privateKey, fetchInstallationToken, 'never sees'),
   parameterStore: async ({ kind, config, authority, sources }) => {
     const below = await sources.store.below(`${kind.prefix}/${authority}`, config.ttlMs);
     const parameters = readParameters(below.parameters);
@@ -153,27 +153,42 @@ type FetchToken<Name extends CredentialKind['kind']> = (
   now: number,
 ) => Promise<Fetched<string>>;
 
-/** A token that is got for a secret, and kept until it ends. */
+interface Issued {
+  readonly token: string;
+  /** What else must not come back of a destination that is its issuer, too. */
+  readonly secrets: readonly string[];
+}
+
+/**
+ * A token that is got for a secret, and kept until it ends.
+ *
+ * @param issuer whether it could tell the secret
+ */
 async function bearer<Name extends 'oauth2' | 'githubApp'>(
   of: Preparation<Name>,
-  refs: Parameters<typeof readValues>[0],
+  ref: AnySecretRef,
   fetchToken: FetchToken<Name>,
+  issuer: 'knows' | 'never sees',
 ): Promise<Prepared> {
   const { config, sources } = of;
   const { kind } = config;
   const { cache } = sources.store;
-  const lookup: Lookup<string> = {
+  const lookup: Lookup<Issued> = {
     key: `${kind.kind} ${config.name} ${fingerprint(kind)}`,
     source: kind.kind,
     ttlMs: Number.POSITIVE_INFINITY,
-    fetch: async (signal) =>
-      fetchToken(of.kind, await read(of, refs), { ca: config.ca, signal }, sources.now()),
+    fetch: async (signal) => {
+      const values = await read(of, [ref]);
+      const around = { ca: config.ca, signal };
+      const { value: token, ...rest } = await fetchToken(of.kind, values, around, sources.now());
+      return { ...rest, value: { token, secrets: issuer === 'knows' ? values.secrets : [] } };
+    },
   };
   const { value, version } = await cache.get(lookup);
-  const changes = setHeaders([['Authorization', `Bearer ${value}`]]);
+  const changes = setHeaders([['Authorization', `Bearer ${value.token}`]]);
   return {
     changes: () => changes,
-    secrets: [value],
+    secrets: [value.token, ...value.secrets],
     version,
     refuse: () => cache.refuse(lookup.key, version),
   };
