@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { Agent, createServer } from 'node:http';
+import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
 import { accessDenied, throttled } from '../support/aws/aws-error.ts';
-import { ADMIN, type FakeAws, startFakeAws } from '../support/aws/fake-aws.ts';
-import { ObjectStore } from '../support/aws/s3.ts';
+import { ADMIN, startFakeAws } from '../support/aws/fake-aws.ts';
 import { ParameterStore } from '../support/aws/ssm.ts';
-import { Sts } from '../support/aws/sts.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { RawClient, run, statusOf } from '../support/clients.ts';
 import { OK, startScene, startSecureUpstream, TOKEN } from '../support/credential-gateway.ts';
-import { startTestGateway, type TestGateway } from '../support/gateway.ts';
+import { startTestGateway } from '../support/gateway.ts';
 import { needs } from '../support/programs.ts';
 import { needsPort80, onPort80 } from '../support/upstreams.ts';
 
@@ -216,142 +212,6 @@ test('through a parent proxy the credential is inside TLS, which the parent only
   assert.ok(seen.length > 0 && !seen.includes(TOKEN));
   assert.equal((await gateway.outcome()).exit, 'corp');
 });
-
-/** AWS over TLS at `SERVICE.localhost`, and a gateway that signs what goes there. */
-async function startSigning(
-  t: TestContext,
-  service: string,
-  aws: FakeAws,
-  ca: Buffer,
-): Promise<TestGateway> {
-  const gateway = await startTestGateway(
-    `
-listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
-principals: { fn: { identify: [{ clientAddress: [127.0.0.1] }] } }
-rules:
-  - { name: aws, allow: [fn], to: [${service}.localhost], ports: [${aws.port}], addresses: [127.0.0.1], with: sign }
-credentials:
-  sign:
-    for: ${service}.localhost
-    tls: { ca: { file: ca.pem } }
-    sigv4: { service: ${service === 'secrets' ? 'secretsmanager' : service}, region: ap-northeast-1, maxBody: 64KiB }
-`,
-    { env: aws.env(), files: { 'ca.pem': ca.toString() } },
-  );
-  t.after(() => gateway.stop());
-  return gateway;
-}
-
-const NOBODY = { accessKeyId: 'AKIADUMMY', secretAccessKey: 'dummy' };
-
-/** Of an SDK client that signs with a key that nobody knows, and goes through the gateway. */
-function clientOptions(service: string, aws: FakeAws, gateway: TestGateway) {
-  const httpAgent = new Agent({ proxyEnv: { http_proxy: gateway.proxyUrl } });
-  return {
-    endpoint: `http://${service}.localhost:${aws.port}`,
-    region: 'us-east-1',
-    credentials: NOBODY,
-    maxAttempts: 1,
-    requestHandler: { httpAgent },
-  };
-}
-
-test('a client of a JSON service that signs with nobody’s key is signed anew', async (t) => {
-  const parameters = new ParameterStore();
-  const certificates = createCertificates('ssm.localhost');
-  const aws = await startFakeAws([parameters.service], { certificates });
-  t.after(aws.close);
-  parameters.put('/one', 'a value');
-  const gateway = await startSigning(t, 'ssm', aws, certificates.ca);
-  const client = new SSMClient(clientOptions('ssm', aws, gateway));
-  const { Parameter } = await client.send(
-    new GetParameterCommand({ Name: '/one', WithDecryption: true }),
-  );
-  assert.equal(Parameter?.Value, 'a value');
-  assert.equal(aws.calls[0]?.identity.arn, ADMIN.arn);
-  assert.equal((await gateway.outcome()).credential?.version, ADMIN.accessKeyId);
-  const tooLong = client.send(new GetParameterCommand({ Name: `/${'x'.repeat(70_000)}` }));
-  const status = (error: { $metadata?: { httpStatusCode?: number } }) =>
-    error.$metadata?.httpStatusCode === 400;
-  await assert.rejects(tooLong, status);
-  client.destroy();
-});
-
-test('a query service takes a form and a query that are signed here', {
-  skip: needs('curl'),
-}, async (t) => {
-  const certificates = createCertificates('sts.localhost');
-  const aws = await startFakeAws([new Sts().service], { certificates });
-  t.after(aws.close);
-  const gateway = await startSigning(t, 'sts', aws, certificates.ca);
-  const url = `http://sts.localhost:${aws.port}/`;
-  const env = { http_proxy: gateway.proxyUrl };
-  const call = 'Action=GetCallerIdentity&Version=2011-06-15';
-  for (const args of [
-    ['-d', call, url],
-    ['-H', 'Transfer-Encoding: chunked', '-d', call, url],
-    [`${url}?${call}`],
-  ]) {
-    const { stdout } = await run('curl', ['-sS', ...args], { env });
-    assert.match(stdout, /<Arn>arn:aws:iam::123456789012:user\/admin<\/Arn>/);
-  }
-});
-
-test('objects go to S3 whole, hashed, and in chunks that are signed anew', async (t) => {
-  const store = new ObjectStore();
-  const certificates = createCertificates('s3.localhost');
-  const aws = await startFakeAws([store.service], { certificates });
-  t.after(aws.close);
-  const gateway = await startSigning(t, 's3', aws, certificates.ca);
-  const client = new S3Client({ ...clientOptions('s3', aws, gateway), forcePathStyle: true });
-  const Body = Buffer.alloc(300_000, 'content ');
-  const object = { Bucket: 'bucket', Key: 'a key/with + and ü' };
-  await client.send(new PutObjectCommand({ ...object, Body }));
-  const got = await client.send(new GetObjectCommand(object));
-  assert.ok(Body.equals(Buffer.from((await got.Body?.transformToByteArray()) ?? [])));
-  client.destroy();
-
-  // As SDKs stream whose connections are not TLS: each chunk signed with the client's key.
-  const signature = '0'.repeat(64);
-  const chunk = (content: string) =>
-    `${content.length.toString(16)};chunk-signature=${signature}\r\n${content}`;
-  const content = ['a'.repeat(65_536), 'b'.repeat(65_536), 'c'.repeat(1_000)];
-  const body = `${content.map((one) => `${chunk(one)}\r\n`).join('')}${chunk('')}\r\n`;
-  const response = await fetchThrough(
-    gateway,
-    `http://s3.localhost:${aws.port}/bucket/streamed`,
-    body,
-    {
-      'Content-Encoding': 'aws-chunked',
-      'X-Amz-Content-Sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
-      'X-Amz-Decoded-Content-Length': String(content.join('').length),
-    },
-  );
-  assert.equal(statusOf(response), 200, response);
-  assert.equal(store.objects.get('/bucket/streamed')?.toString(), content.join(''));
-  const cut = await fetchThrough(
-    gateway,
-    `http://s3.localhost:${aws.port}/bucket/cut`,
-    'no chunks',
-    {
-      'X-Amz-Content-Sha256': 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD',
-    },
-  );
-  assert.equal(statusOf(cut), 400);
-  assert.equal(store.objects.has('/bucket/cut'), false);
-});
-
-async function fetchThrough(
-  gateway: TestGateway,
-  url: string,
-  body: string,
-  headers: Record<string, string>,
-): Promise<string> {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const { host } = new URL(url);
-  const head = `PUT ${url} HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n${lines.join('')}\r\n`;
-  return new RawClient(gateway.port).send(head + body).all();
-}
 
 test('what is stored for a host by the convention is found under its name', async (t) => {
   const { parameters, aws } = await startParameters(t);

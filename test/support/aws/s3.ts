@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import { AwsError } from './aws-error.ts';
 import type { Call, FakeService, Protocol, Reply } from './service.ts';
 import { hmac, type SignatureFaultKind, sha256, type Verified } from './sigv4.ts';
@@ -52,11 +53,18 @@ function keyOf({ request }: Call): string {
 /** @throws AwsError for chunks whose signatures do not hold */
 function contentOf({ request, verified }: Call): Buffer {
   const { payloadHash } = verified;
-  if (!payloadHash.startsWith('STREAMING-')) return request.body;
-  const content = decodeChunks(
-    request.body,
-    payloadHash.includes('UNSIGNED') ? undefined : verified,
-  );
+  if (!payloadHash.startsWith('STREAMING-')) {
+    checkSum(request.body, String(request.headers[CHECKSUM] ?? ''));
+    return request.body;
+  }
+  const signer = payloadHash.includes('UNSIGNED') ? undefined : verified;
+  const { content, rest, previous } = decodeChunks(request.body, signer);
+  const trailers = readTrailers(rest, previous, signer);
+  const announced = request.headers['x-amz-trailer'];
+  if (payloadHash.endsWith('-TRAILER') !== (announced !== undefined) || trailers.size > 1) {
+    throw new AwsError('MalformedTrailerError', 'The trailers are not those that were announced.');
+  }
+  if (announced !== undefined) checkSum(content, trailers.get(String(announced)) ?? 'missing');
   const told = Number(request.headers['x-amz-decoded-content-length']);
   if (content.length === told) return content;
   throw new AwsError(
@@ -65,11 +73,45 @@ function contentOf({ request, verified }: Call): Buffer {
   );
 }
 
-/** @param verified undefined: the chunks are not signed */
-function decodeChunks(body: Buffer, verified: Verified | undefined): Buffer {
+const CHECKSUM = 'x-amz-checksum-crc32';
+
+/** @param told in base64, big-endian; empty: none was told @throws AwsError */
+function checkSum(content: Buffer, told: string): void {
+  const sum = Buffer.alloc(4);
+  sum.writeUInt32BE(crc32(content));
+  if (told === '' || told === sum.toString('base64')) return;
+  throw new AwsError('BadDigest', 'The CRC32 you specified did not match the calculated checksum.');
+}
+
+/** What stands behind the last chunk, and the signature over it. @throws AwsError */
+function readTrailers(
+  rest: string,
+  previous: string,
+  verified: Verified | undefined,
+): Map<string, string> {
+  const lines = rest.split('\r\n').filter((line) => line !== '');
+  const last = lines.at(-1) ?? '';
+  const signature = /^x-amz-trailer-signature:([0-9a-f]{64})$/.exec(last)?.[1];
+  const trailers = signature === undefined ? lines : lines.slice(0, -1);
+  if (trailers.length > 0 && verified !== undefined) {
+    const content = trailers.map((line) => `${line}\n`).join('');
+    const { dateTime, scope, signingKey } = verified;
+    const text = ['AWS4-HMAC-SHA256-TRAILER', dateTime, scope, previous, sha256(content)];
+    if (hmac(signingKey, text.join('\n')).toString('hex') !== signature) {
+      throw new AwsError('SignatureDoesNotMatch', 'The trailers do not hold.', 403);
+    }
+  }
+  return new Map(
+    trailers.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  );
+}
+
+/** @param verified undefined: the chunks are not signed @returns what they hold, what stands behind them, the last signature */
+function decodeChunks(body: Buffer, verified: Verified | undefined) {
   const contents: Buffer[] = [];
   let previous = verified?.signature ?? '';
-  for (let at = 0, last = false; !last; ) {
+  let at = 0;
+  for (let last = false; !last; ) {
     const end = body.indexOf('\r\n', at);
     const line = body.toString('latin1', at, end);
     const [, hex = '', signature] =
@@ -101,7 +143,7 @@ function decodeChunks(body: Buffer, verified: Verified | undefined): Buffer {
       403,
     );
   }
-  return Buffer.concat(contents);
+  return { content: Buffer.concat(contents), rest: body.toString('latin1', at), previous };
 }
 
 /** REST with XML: the operation is the method here. */
