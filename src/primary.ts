@@ -12,6 +12,7 @@ import type { Secret } from './core/secret.ts';
 import { FileWatch } from './file-watch.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
 import { joinSnapshots, METRICS_CONTENT_TYPE } from './metrics/snapshot.ts';
+import { ownCertificates, watchCertificates } from './own-certificates.ts';
 import { Reloads } from './reload.ts';
 import { nativeOrigin, nativePart } from './tcp/addon.ts';
 import { VERSION } from './version.ts';
@@ -80,6 +81,10 @@ export async function startPrimary(
     bound: { listeners: new Map() },
     state: 'starting',
   };
+  metrics.watchEndings(() => {
+    const { config } = parts.reloads.inForce;
+    return { certificates: ownCertificates(config), credentials: config.credentials };
+  });
   try {
     return await startParts(parts);
   } catch (error) {
@@ -121,6 +126,7 @@ async function startParts(parts: Parts): Promise<Primary> {
   else log.info({ native: native.origin }, 'sockets and tunnels are native');
   log.info({ admin: bindText(admin.bind), policy: digest }, 'ready');
   if (reread !== undefined) running.push(watchFiles(reloads));
+  running.push(watchCertificates(() => reloads.inForce.config, log));
 
   const stopped = Promise.withResolvers<void>();
   return {

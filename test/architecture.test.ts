@@ -51,6 +51,7 @@ const ROOT_FILES = [
   'log.ts',
   'ongoing.ts',
   'open-tunnels.ts',
+  'own-certificates.ts',
   'parts.ts',
   'permission.ts',
   'preflight.ts',

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { createCertificates } from '../../test/support/certificates.ts';
 import { ROOT } from '../../test/support/sources.ts';
 
 const GOOD = `version: 1
@@ -133,4 +134,16 @@ test('schema prints a JSON Schema that names every section and closes every map'
   }
   assert.equal(schema.properties.rules.items.additionalProperties, false);
   assert.equal(schema.properties.gateway.properties.drain.properties.notice.default, '5s');
+});
+
+test('a certificate of the gateway that ends soon is told', (t) => {
+  const { caFile } = createCertificates('gateway.localhost');
+  const tls = `certificate: { file: ${join(dirname(caFile), 'leaf.crt')} }, key: { file: ${join(dirname(caFile), 'leaf.key')} }`;
+  const yaml = `${GOOD}listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0", tls: { ${tls} } } }\n`;
+  const { status, stdout } = sekisho(t, yaml, ['check'], { TOKEN: 'x' });
+  assert.match(
+    stdout,
+    /^sekisho\.yaml:5:\d+: warning: the certificate of listener egress ends on /m,
+  );
+  assert.equal(status, 0);
 });

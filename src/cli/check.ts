@@ -4,6 +4,7 @@ import { type Loaded, load } from '../config/load.ts';
 import { secretRefs } from '../config/secret-refs.ts';
 import { ConfigError, type Diagnostic, positionText, sortDiagnostics } from '../core/diagnostic.ts';
 import { Ip } from '../core/ip.ts';
+import { findEndingCertificates } from '../own-certificates.ts';
 import { checkExpectations } from '../policy/expectations.ts';
 import { compile } from '../policy/policy.ts';
 import { findRuleProblems } from '../policy/problems.ts';
@@ -59,6 +60,7 @@ function check({ config: file, secrets }: CheckOptions): CheckReport {
   const found = sortDiagnostics([
     ...loaded.warnings,
     ...findRuleProblems(config, now),
+    ...findEndingCertificates(config, now),
     ...failed,
     ...(secrets ? findSecretFaults(loaded) : []),
   ]);

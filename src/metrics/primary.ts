@@ -4,6 +4,15 @@ import { counter, gauge } from './series.ts';
 import type { MetricSnapshot } from './snapshot.ts';
 import { faults } from './worker.ts';
 
+/** What ends on its own, by name: in milliseconds since the epoch. */
+export interface Endings {
+  readonly certificates: readonly { readonly name: string; readonly endsMs: number }[];
+  readonly credentials: readonly {
+    readonly name: string;
+    readonly expiresMs: number | undefined;
+  }[];
+}
+
 const WORKER_STATES = ['starting', 'accepting', 'draining', 'backing-off'];
 
 export interface WorkerCounts {
@@ -19,6 +28,7 @@ export class PrimaryMetrics {
   readonly #version: string;
   readonly #process = new ProcessMetrics('primary');
   #workers: () => readonly WorkerCounts[] = () => [];
+  #endings: () => Endings = () => ({ certificates: [], credentials: [] });
   #policy: { readonly digest: string; readonly loadedMs: number } | undefined;
   #checkpointMs: number | undefined;
   readonly #counts = { reloads: 0, refused: 0, checkpoints: 0, copies: 0, faults: 0 };
@@ -31,6 +41,10 @@ export class PrimaryMetrics {
 
   watchWorkers(states: () => readonly WorkerCounts[]): void {
     this.#workers = states;
+  }
+
+  watchEndings(endings: () => Endings): void {
+    this.#endings = endings;
   }
 
   policyLoaded(digest: string, nowMs: number): void {
@@ -69,6 +83,7 @@ export class PrimaryMetrics {
       ...this.#workerSeries(),
       ...this.#policySeries(),
       ...this.#checkpointSeries(),
+      ...this.#endingSeries(),
       faults(() => this.#counts.faults),
       gauge(
         { name: 'sekisho_build_info', help: 'Always 1; the labels say what is running.' },
@@ -129,6 +144,37 @@ export class PrimaryMetrics {
           help: 'Reloads that changed nothing, for a fault in the configuration; the log has it.',
         },
         () => this.#counts.refused,
+      ),
+    ];
+  }
+
+  #endingSeries() {
+    const { certificates, credentials } = this.#endings();
+    return [
+      gauge(
+        {
+          name: 'sekisho_certificate_expiry_timestamp_seconds',
+          help: 'When a certificate that the gateway shows ends, or the first of its chain.',
+        },
+        () =>
+          certificates.map(({ name, endsMs }) => ({
+            labels: { certificate: name },
+            value: endsMs / 1000,
+          })),
+        'max',
+      ),
+      gauge(
+        {
+          name: 'sekisho_credential_expiry_timestamp_seconds',
+          help: 'The end of the last day of a credential, as the configuration has it.',
+        },
+        () =>
+          credentials.flatMap(({ name, expiresMs }) =>
+            expiresMs === undefined
+              ? []
+              : [{ labels: { credential: name }, value: Math.floor(expiresMs / 1000) }],
+          ),
+        'max',
       ),
     ];
   }

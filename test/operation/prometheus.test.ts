@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { createCertificates } from '../support/certificates.ts';
 import { RawClient, run, statusOf } from '../support/clients.ts';
 import { startCollector } from '../support/collector.ts';
 import { startDns } from '../support/dns-server.ts';
@@ -108,6 +109,7 @@ const PRIVATE_KEY = generateKeyPairSync('ed25519').privateKey.export({
 
 /** A gateway with something to tell of everything, and a round of traffic that makes it tell. */
 async function startBusy(t: { after(done: () => Promise<void>): void }) {
+  const { cert, key } = createCertificates('gateway.test');
   const upstream = await startHttpUpstream();
   const echo = await startRawUpstream((socket) => socket.pipe(socket));
   const dns = await startDns({ 'api.test': ['127.0.0.1'], 'sick.test': 'servfail' });
@@ -116,7 +118,9 @@ async function startBusy(t: { after(done: () => Promise<void>): void }) {
   const gateway = await startTestGateway(
     `gateway: { resolvers: ["${dns.address}"] }
 traces: { otlp: { url: "${collector.url}" } }
-listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0" } }
+listeners:
+  egress: { type: forward-proxy, bind: "127.0.0.1:0" }
+  secure: { type: forward-proxy, bind: "127.0.0.1:0", tls: { certificate: { file: gw.crt }, key: { file: gw.key } } }
 principals:
   local: { identify: [{ clientAddress: [127.0.0.1] }] }
   trial: { report: true, identify: [{ clientAddress: [127.0.0.1], header: { name: X-Trial, value: { env: TRIAL } } }] }
@@ -124,9 +128,17 @@ exits: { fixed: { localAddress: 127.0.0.1 } }
 rules:
   - { name: api, allow: [local], to: [api.test, sick.test], ports: [${upstream.port}, ${closed}], addresses: [127.0.0.1], via: fixed }
   - { name: raw, allow: [local], to: [raw.localhost], ports: [${echo.port}], addresses: [127.0.0.1], tls: off }
+credentials: { token: { for: token.test, header: { A: { env: TRIAL } }, expires: 2099-12-31 } }
 audit: { checkpoint: { key: { file: audit.key } } }
 `,
-    { env: { TRIAL: 'yes' }, files: { 'audit.key': String(PRIVATE_KEY) } },
+    {
+      env: { TRIAL: 'yes' },
+      files: {
+        'audit.key': String(PRIVATE_KEY),
+        'gw.crt': cert.toString(),
+        'gw.key': key.toString(),
+      },
+    },
   );
   const client = new RawClient(gateway.port);
   t.after(async () => {
