@@ -80,6 +80,46 @@ test('every copy of the client’s own header is replaced, also where Connection
   }
 });
 
+test('no header that a server takes for the credential’s by its variables stands beside it', async (t) => {
+  const { ask, upstream } = await startScene(t, {
+    credential: '{ for: api.localhost, TLS, header: { X-Api-Key: { env: TOKEN } } }',
+  });
+  await ask('GET /', [
+    'X_Api_Key: mine',
+    'X-Api_Key: mine',
+    'x_forwarded_for: mine',
+    'X_Other: kept',
+  ]);
+  const [request = ''] = upstream.requests;
+  assert.match(request, new RegExp(`^X-Api-Key: ${TOKEN}\r$`, 'm'));
+  assert.match(request, /^X_Other: kept\r$/m);
+  assert.doesNotMatch(request, /mine/);
+});
+
+test('a trailer of the client’s does not take the credential’s place', async (t) => {
+  const { gateway, authority, upstream } = await startScene(t, {
+    credential: '{ for: api.localhost, TLS, header: { X-Api-Key: { env: TOKEN } } }',
+    // Answers once the body has ended.
+    answer: () => {},
+  });
+  const client = new RawClient(gateway.port).send(
+    `POST http://${authority}/ HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Api-Key\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX-Api-Key: mine\r\nX_Api_Key: mine\r\n\r\n`,
+  );
+  const received = await upstream.received(/\r\n0\r\n[\s\S]*\r\n$/);
+  client.close();
+  assert.match(received, new RegExp(`^X-Api-Key: ${TOKEN}\\r$`, 'm'));
+  assert.doesNotMatch(received, /mine/);
+});
+
+test('a destination that has no TLS but an old one gets no credential', async (t) => {
+  const { ask, upstream, gateway } = await startScene(t, {
+    server: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT:@SECLEVEL=0' },
+  });
+  assert.equal(statusOf(await ask('GET /')), 502);
+  assert.deepEqual(upstream.requests, []);
+  assert.equal((await gateway.outcome()).outcome.error, 'tls-failed');
+});
+
 test('headers by which a server takes another method, path or client do not go on', async (t) => {
   const { ask, upstream } = await startScene(t);
   const names = [

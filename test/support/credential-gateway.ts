@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import { createServer, type TLSSocket } from 'node:tls';
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { type Certificates, createCertificates } from './certificates.ts';
 import { RawClient } from './clients.ts';
 import { startTestGateway, type TestGateway } from './gateway.ts';
@@ -14,6 +14,8 @@ export interface SecureUpstream {
   readonly port: number;
   /** The head and body of each request, as they arrived. */
   readonly requests: readonly string[];
+  /** All that a connection brought, once it fits. */
+  received(fits: RegExp): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -24,16 +26,21 @@ export async function startSecureUpstream(
   certificates: Certificates,
   answer: (request: string, socket: TLSSocket) => void,
   place: Place = { host: '127.0.0.1', port: 0 },
+  options: TlsOptions = {},
 ): Promise<SecureUpstream> {
   const requests: string[] = [];
+  const arrived = new Map<TLSSocket, string>();
+  const waiting = new Set<() => void>();
   const { cert, key } = certificates;
   const sockets = new Set<TLSSocket>();
-  const server = createServer({ cert, key, ALPNProtocols: ['http/1.1'] }, (socket) => {
+  const server = createServer({ cert, key, ALPNProtocols: ['http/1.1'], ...options }, (socket) => {
     let received = '';
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
       received += chunk.toString('latin1');
+      arrived.set(socket, (arrived.get(socket) ?? '') + chunk.toString('latin1'));
+      for (const look of waiting) look();
       for (let request = take(); request !== undefined; request = take()) {
         requests.push(request);
         answer(request, socket);
@@ -54,6 +61,17 @@ export async function startSecureUpstream(
   return {
     port: (server.address() as AddressInfo).port,
     requests,
+    received: (fits) =>
+      new Promise((resolve) => {
+        const look = () => {
+          const found = [...arrived.values()].find((text) => fits.test(text));
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((done) => server.close(done));
@@ -76,6 +94,8 @@ export interface CredentialSetting {
   readonly answer?: (request: string, socket: TLSSocket) => void;
   /** The name that the upstream's certificate is for. */
   readonly name?: string;
+  /** Of the upstream's TLS. */
+  readonly server?: TlsOptions;
 }
 
 export interface CredentialScene {
@@ -100,6 +120,8 @@ export async function startScene(
   const upstream = await startSecureUpstream(
     certificates,
     setting.answer ?? ((_request, socket) => socket.write(OK)),
+    undefined,
+    setting.server,
   );
   t.after(upstream.close);
   const credential = (setting.credential ?? HEADER).replace('TLS', 'tls: { ca: { file: ca.pem } }');

@@ -50,11 +50,14 @@ export class Injection {
   readonly #credential: GrantedCredential;
   readonly #request: InjectedRequest;
   #injected: Injected;
+  /** Of the headers that the credential sets. */
+  #names: ReadonlySet<string>;
 
   private constructor(credential: GrantedCredential, request: InjectedRequest, injected: Injected) {
     this.#credential = credential;
     this.#request = request;
     this.#injected = injected;
+    this.#names = namesOf(injected);
   }
 
   /**
@@ -80,9 +83,10 @@ export class Injection {
     return this.#injected.changes;
   }
 
-  /** Whether a header of the client's does not go on. */
+  /** Whether a header or trailer of the client's does not go on. */
   drops(lowerName: string): boolean {
-    return isLeft(lowerName, this.#credential) || this.changes.drop.includes(lowerName);
+    const isOurs = this.#names.has(dashed(lowerName)) || this.changes.drop.includes(lowerName);
+    return isOurs || isLeft(lowerName, this.#credential);
   }
 
   /** The destination answers that the credential does not hold. @returns whether another one may be had now */
@@ -94,6 +98,7 @@ export class Injection {
   async renew(): Promise<boolean> {
     try {
       this.#injected = await this.#credential.inject(this.#request);
+      this.#names = namesOf(this.#injected);
       return true;
     } catch (error) {
       // There is no other one now, which is told in the log; the destination's answer is as good as any.
@@ -153,8 +158,18 @@ function unreadable(unmasked: Unmasked): UpstreamError {
   return new UpstreamError('upstream-reset', `the response ${what}`);
 }
 
+function namesOf({ changes }: Injected): ReadonlySet<string> {
+  return new Set(changes.set.map(([name]) => dashed(name.toLowerCase())));
+}
+
+/** Servers that hand headers to programs as variables (CGI, WSGI, PHP) take `x_key` for `X-Key`. */
+function dashed(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
+}
+
 function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
-  const overrides = OVERRIDES.has(lowerName) || lowerName.startsWith('x-forwarded-');
+  const name = dashed(lowerName);
+  const overrides = OVERRIDES.has(name) || name.startsWith('x-forwarded-');
   return overrides || lowerName === EXTENSIONS || (strict && PARTS.has(lowerName));
 }
 
