@@ -15,23 +15,10 @@ import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
 import { asksForWebSocket, authorityOf, dropsFrom } from './forwarded-head.ts';
+import { dashed, EXTENSIONS, isLeft } from './left-fields.ts';
 import { MaskedMessages } from './masked-messages.ts';
 import type { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
-
-// By which servers take another method, path or client than the ones that were decided on.
-const OVERRIDES: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-  'x-original-url',
-  'x-rewrite-url',
-]);
-/** By parts of a body a secret in it could be had piece by piece, none of which would be recognised. */
-const PARTS: ReadonlySet<string> = new Set(['range', 'if-range']);
-/** What would compress messages, or put them into frames that are not read here. */
-const EXTENSIONS = 'sec-websocket-extensions';
 
 type InjectionGrant = Pick<Grant<Channel>, 'identityHeaders' | 'trace' | 'record'>;
 
@@ -160,17 +147,6 @@ function unreadable(unmasked: Unmasked): UpstreamError {
 
 function namesOf({ changes }: Injected): ReadonlySet<string> {
   return new Set(changes.set.map(([name]) => dashed(name.toLowerCase())));
-}
-
-/** Servers that hand headers to programs as variables (CGI, WSGI, PHP) take `x_key` for `X-Key`. */
-function dashed(name: string): string {
-  return name.includes('_') ? name.replaceAll('_', '-') : name;
-}
-
-function isLeft(lowerName: string, { strict }: GrantedCredential): boolean {
-  const name = dashed(lowerName);
-  const overrides = OVERRIDES.has(name) || name.startsWith('x-forwarded-');
-  return overrides || lowerName === EXTENSIONS || (strict && PARTS.has(lowerName));
 }
 
 /** What would come back as it was sent, is about no path, or could not be looked at. @throws Refusal */
