@@ -113,7 +113,7 @@ const HEADER = '{ for: api.localhost, header: { Authorization: ["token ", { env:
 
 /** A gateway whose requests to `api.localhost` take on a credential, and an upstream that stands for that host. */
 export async function startScene(
-  t: TestContext,
+  t: Pick<TestContext, 'after'>,
   setting: CredentialSetting = {},
 ): Promise<CredentialScene> {
   const certificates = createCertificates(setting.name ?? 'api.localhost');
