@@ -82,7 +82,7 @@ async function pass<Stream>(
   // identify: evidence that is present and wrong never falls back to anonymous.
   const identified = identifier.identify(conversation.evidence());
   if ('invalid' in identified)
-    return refuse(deny('identify', 'identity-invalid', identified.invalid));
+    return refuse(deny('identify', identified.reason, identified.invalid));
   const { principal } = identified;
   record.identified(principal);
 

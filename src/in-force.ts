@@ -2,10 +2,13 @@ import type { Authority } from './authority/authority.ts';
 import { findAuthority } from './authority/find.ts';
 import type { Config, CredentialConfig, ListenerConfig, SecretRef } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
+import { publishedInUse } from './config/published-uses.ts';
 import { secretRefs } from './config/secret-refs.ts';
+import { PublishedNetworks } from './core/networks.ts';
 import type { Secret } from './core/secret.ts';
 import { finish, type Work } from './core/work.ts';
 import { compileIdentity, type Identifier } from './identity/identify.ts';
+import { PeerRules } from './listener/forward-proxy/peer-rules.ts';
 import { compiling, type Policy } from './policy/policy.ts';
 import { readSecrets } from './secret/read.ts';
 import type { SecretSurroundings } from './secret/source.ts';
@@ -26,6 +29,8 @@ export interface InForce {
   /** Present where a rule says `intercept`. */
   readonly authority: Authority | undefined;
   readonly listeners: ReadonlyMap<string, ListenerConfig>;
+  /** By the names of listeners. */
+  readonly peers: ReadonlyMap<string, PeerRules>;
   /** Lower-case names of headers that principals are, or were before a reload, recognised by. */
   readonly identityHeaders: ReadonlySet<string>;
   readonly secret: (ref: SecretRef) => Secret;
@@ -49,7 +54,9 @@ export function* puttingTogether(
   const secrets = readSecrets(secretRefs(config), surroundings);
   const secret = (ref: SecretRef) => secrets.get(ref) as Secret;
   yield;
-  const identifier = compileIdentity(config.principals, secret);
+  requireLists(config);
+  const networks = yield* PublishedNetworks.making(config.sets);
+  const identifier = compileIdentity(config.principals, secret, networks);
   yield;
   return {
     config,
@@ -59,9 +66,16 @@ export function* puttingTogether(
     identityHeaders: new Set([...before, ...identifier.headerNames]),
     credentials: new Map(config.credentials.map((credential) => [credential.name, credential])),
     listeners: new Map(config.listeners.map((listener) => [listener.name, listener])),
+    peers: new Map(config.listeners.map((one) => [one.name, new PeerRules(one, networks)])),
     authority: findAuthority(config, secret, surroundings),
-    policy: yield* compiling(config),
+    policy: yield* compiling(config, networks),
     contact: config.gateway.contact,
     exits: compileExits(config.exits, config.credentials, secret),
   };
+}
+
+/** A set of which nothing is known must never be taken for an empty one: a deny by it would open all that it denies. */
+function requireLists(config: Config): void {
+  const unknown = publishedInUse(config).find((name) => config.sets.get(name)?.list === undefined);
+  if (unknown !== undefined) throw new TypeError(`the list of the set ${unknown} was not read`);
 }

@@ -2,10 +2,12 @@ import { ownPage } from './admin/own-pages.ts';
 import type { Memory } from './audit/trail.ts';
 import type { ListenerConfig } from './config/config.ts';
 import type { Grant } from './core/conversation.ts';
+import type { Ip } from './core/ip.ts';
 import { type Gate, type Permit, runExchange } from './exchange.ts';
 import type { ProxyContext } from './listener/forward-proxy/client.ts';
 import { viaPseudonym } from './listener/forward-proxy/forwarded-head.ts';
 import { ForwardProxyListener, type ListenerEvents } from './listener/forward-proxy/listener.ts';
+import type { PeerRules } from './listener/forward-proxy/peer-rules.ts';
 import type { Parts } from './parts.ts';
 import { permissionOf } from './permission.ts';
 import type { Channel } from './stream/channel.ts';
@@ -19,7 +21,8 @@ export function createListener(parts: Parts, name: string): ForwardProxyListener
     connections: (open) => metrics.connections.open(name, open),
     fault: (error) => tellFault(parts, error),
   };
-  return new ForwardProxyListener(proxyContext(parts, name), events);
+  const standingOf = (ip: Ip) => (parts.inForce.peers.get(name) as PeerRules).standingOf(ip);
+  return new ForwardProxyListener(proxyContext(parts, name), { standingOf }, events);
 }
 
 /** What the connections of a listener need of these parts. */

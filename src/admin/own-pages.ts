@@ -30,7 +30,7 @@ export async function ownPage(
   parts: OwnPagesParts,
 ): Promise<OwnPage | undefined> {
   const identified = parts.identifier.identify(evidence);
-  if ('invalid' in identified) throw new Refusal('identity-invalid', identified.invalid);
+  if ('invalid' in identified) throw new Refusal(identified.reason, identified.invalid);
   const asker = identified.principal;
   if (path === '/v1/whoami') return { status: 200, body: whoami(asker, evidence) };
   if (path.startsWith(WHY)) return why(path.slice(WHY.length), asker, evidence, parts);

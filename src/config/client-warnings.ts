@@ -6,7 +6,8 @@ import type { Bind, Config, ListenerConfig } from './config.ts';
 export function findClearIdentity({ listeners, principals, networks }: Config): Diagnostic[] {
   const entries = principals.flatMap(({ identify }) => identify);
   if (!entries.some(({ header, basic, bearer }) => header ?? basic ?? bearer)) return [];
-  const isOwned = (peers: Cidr) => networks.owned.some((owned) => peers.inside(owned));
+  const isOwned = (peers: Cidr | string) =>
+    typeof peers !== 'string' && networks.owned.some((owned) => peers.inside(owned));
   return listeners
     .filter(({ tls }) => tls === undefined)
     .filter(({ bind, from }) => !bind.every(isOnLoopback) && from?.every(isOwned) !== true)
@@ -49,7 +50,7 @@ const REMEDY = 'keep balancers in a subnet that holds no clients';
 
 function trustedPrincipals(
   { principals }: Config,
-  trusted: Cidr,
+  trusted: Cidr | string,
   listener: ListenerConfig,
 ): Diagnostic[] {
   return principals.flatMap(({ name, identify }) =>
@@ -65,13 +66,13 @@ function trustedPrincipals(
 /** A wide `from` has to hold the balancers too; one that lies within their subnet is meant for clients. */
 function trustedPeers(
   { listeners }: Config,
-  trusted: Cidr,
+  trusted: Cidr | string,
   listener: ListenerConfig,
 ): Diagnostic[] {
   return listeners
     .filter(({ name, proxyProtocol, from }) => {
       if (name === listener.name || proxyProtocol !== undefined) return false;
-      return from?.some((peers) => peers.inside(trusted));
+      return from?.some((peers) => isWithin(peers, trusted));
     })
     .map(({ name, at }) => {
       const message = `the listener ${quote(name)} takes clients from ${trusted}, whose PROXY headers the listener ${quote(listener.name)} believes`;
@@ -79,6 +80,12 @@ function trustedPeers(
     });
 }
 
-function overlap(a: Cidr, b: Cidr): boolean {
-  return a.inside(b) || b.inside(a);
+function overlap(a: Cidr | string, b: Cidr | string): boolean {
+  return isWithin(a, b) || isWithin(b, a);
+}
+
+/** What a published list holds is another thing every day: of sets that follow one, only the same is told. */
+function isWithin(peers: Cidr | string, trusted: Cidr | string): boolean {
+  if (typeof peers === 'string' || typeof trusted === 'string') return peers === trusted;
+  return peers.inside(trusted);
 }

@@ -1,6 +1,7 @@
 import type { Position } from '../core/diagnostic.ts';
 import type { Hostname } from '../core/hostname.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
+import type { NetworkList } from '../core/networks.ts';
 import type { PublishedSetConfig, RangesConfig } from './ranges-config.ts';
 
 export type { Position } from '../core/diagnostic.ts';
@@ -83,9 +84,9 @@ export interface ListenerConfig {
   readonly type: 'forward-proxy';
   readonly bind: readonly Bind[];
   /** Peers that may connect at all; undefined: any. */
-  readonly from: readonly Cidr[] | undefined;
+  readonly from: NetworkList | undefined;
   /** Peers that must send a PROXY header; from all others it is refused. */
-  readonly proxyProtocol: { readonly from: readonly Cidr[] } | undefined;
+  readonly proxyProtocol: { readonly from: NetworkList } | undefined;
   /** The proxy itself over TLS: paths of PEM files. */
   readonly tls: { readonly certificate: string; readonly key: string } | undefined;
   readonly timeouts: {
@@ -116,16 +117,30 @@ export interface IdentifyConfig {
   readonly header?: { readonly name: string; readonly values: readonly SecretRef[] };
   readonly basic?: { readonly username: string; readonly password: SecretRef };
   readonly bearer?: { readonly token: SecretRef };
-  readonly clientAddress?: readonly Cidr[];
+  readonly clientAddress?: NetworkList;
   readonly at: Position;
 }
 
 export interface SetConfig {
   /** Host patterns and networks; never a set or `*`. */
   readonly entries: readonly (HostPattern | NetworkPattern)[];
-  /** Where its networks are published; then it has no entries. */
+  /** Where its networks are published. `load` knows none of them: its entries are filled in from the list. */
   readonly published?: PublishedSetConfig;
+  /** Of what its entries were taken; undefined: nothing is known of the list yet. */
+  readonly list?: ListState;
+  /** The list is too old to let anybody pass by it. */
+  readonly closed?: boolean;
   readonly at: Position;
+}
+
+/** A published list, as it was last seen. */
+export interface ListState {
+  /** Its version as its publisher counts. */
+  readonly token: string | undefined;
+  /** When it was last found to be what its publisher has, in milliseconds since the epoch. */
+  readonly seenMs: number;
+  /** SHA-256 of what a set takes of it: its networks in order, one to a line. */
+  readonly sha256: string;
 }
 
 export type HostPattern =
@@ -162,7 +177,7 @@ export interface AllowRule extends RuleBase {
   readonly effect: 'allow';
   /** Principals, templates, groups, `*` (any identified principal), `anonymous` (nobody identified). */
   readonly principals: readonly string[];
-  readonly addresses: readonly Cidr[] | undefined;
+  readonly addresses: NetworkList | undefined;
   readonly tls: 'required' | 'off';
   readonly via: string | undefined;
   /** The credential that requests take on. */

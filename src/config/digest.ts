@@ -32,7 +32,7 @@ export function digestPolicy(config: Config, folder: string): string {
       identify: identify.map((entry) => digestible(entry, folder)),
     })),
     groups: Object.fromEntries(config.groups),
-    sets: Object.fromEntries([...config.sets].map(([name, set]) => [name, entryTexts(set)])),
+    sets: Object.fromEntries([...config.sets].map(([name, set]) => [name, contents(set, folder)])),
     rules: byName(config.rules).map(({ at, ...rule }) => rule),
     enforcement: config.enforcement,
     exits: byName(config.exits).map(wayOut),
@@ -49,8 +49,14 @@ function byName<Named extends { readonly name: string }>(list: readonly Named[])
   return [...list].sort((a, b) => compareText(a.name, b.name));
 }
 
-function entryTexts({ entries }: SetConfig): string[] {
-  return entries.map((entry) => canonicalJson(entry)).sort(compareText);
+/** Where a set follows a list: which one, and not what that has at the moment, which is another thing on every gateway. */
+function contents({ entries, published }: SetConfig, folder: string): unknown {
+  if (published === undefined)
+    return entries.map((entry) => canonicalJson(entry)).sort(compareText);
+  const { from } = published;
+  return from.kind === 'url'
+    ? published
+    : { ...published, from: { file: relative(folder, from.path).replaceAll('\\', '/') } };
 }
 
 /** Gateways differ in their local addresses; a parent proxy is one for all of them. */

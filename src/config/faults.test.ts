@@ -54,12 +54,8 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
       'a set that follows ranges lists nothing itself; make two sets of it',
     ],
     [
-      `${PRINCIPAL}${published('provider: aws')}\nrules: [{ name: r, allow: [app], to: [§s] }]`,
-      'the set "s" follows published ranges, which rules of this version cannot use; have a target of kind file write them, and name that file in hosts of another set',
-    ],
-    [
       `${published('provider: aws')}\nnetworks: { owned: [§s] }`,
-      'the set "s" follows published ranges, which rules of this version cannot use; have a target of kind file write them, and name that file in hosts of another set',
+      'the set "s" follows a published list, and what is yours is for you to say; name the networks themselves',
     ],
   ],
   'targets of ranges': [

@@ -1,5 +1,6 @@
 import { Fault, quote } from '../core/diagnostic.ts';
 import type { Cidr } from '../core/ip.ts';
+import type { NetworkList } from '../core/networks.ts';
 import type { Position } from './config.ts';
 import { nearest } from './nearest.ts';
 
@@ -39,16 +40,24 @@ export class Names {
   useSet(name: string): string {
     this.require(['sets'], name, `a one-label host ends in a dot: ${quote(`${name}.`)}`);
     this.used.sets.add(name);
-    this.refusePublished(name);
     return name;
   }
 
-  /** A set used as a list of addresses. @throws Fault */
-  networksOf(name: string): readonly Cidr[] {
+  /** A set used as a list of addresses: those that it lists, or its name where they are published. @throws Fault */
+  networksOf(name: string): NetworkList {
     this.require(['sets'], name, 'define it under sets, or write an address or a network');
     this.used.sets.add(name);
-    this.refusePublished(name);
-    return this.listedNetworks(name);
+    return this.published.has(name) ? [name] : this.listedNetworks(name);
+  }
+
+  /** A set used as a list of addresses that only its owner changes. @throws Fault */
+  ownNetworksOf(name: string): readonly Cidr[] {
+    const networks = this.networksOf(name);
+    if (!this.published.has(name)) return networks.filter((one) => typeof one !== 'string');
+    throw new Fault(
+      `the set ${quote(name)} follows a published list, and what is yours is for you to say`,
+      'name the networks themselves',
+    );
   }
 
   /** A set whose networks an allow-list elsewhere gets. @throws Fault */
@@ -65,14 +74,6 @@ export class Names {
       throw new Fault(`the set ${quote(name)} has no addresses`, 'name a set that has some');
     }
     return networks ?? [];
-  }
-
-  private refusePublished(name: string): void {
-    if (!this.published.has(name)) return;
-    throw new Fault(
-      `the set ${quote(name)} follows published ranges, which rules of this version cannot use`,
-      'have a target of kind file write them, and name that file in hosts of another set',
-    );
   }
 
   /** @throws Fault */

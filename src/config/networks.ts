@@ -1,5 +1,6 @@
 import { Fault, quote } from '../core/diagnostic.ts';
 import { Cidr, Ip } from '../core/ip.ts';
+import type { NetworkList } from '../core/networks.ts';
 import type { Bind } from './config.ts';
 import type { Names } from './names.ts';
 import { list, parsed, section } from './shape.ts';
@@ -70,9 +71,9 @@ export function isWord(text: string): boolean {
   return !/[.:/*[\]]/.test(text);
 }
 
-/** Addresses, networks and sets of them, as the networks they stand for. */
+/** Addresses, networks and sets of them, as the networks they stand for where these stay what they are. */
 export function networkList(names: Names) {
-  const entry = parsed((text): readonly Cidr[] => {
+  const entry = parsed((text): NetworkList => {
     return isWord(text) ? names.networksOf(text) : [parseNetwork(text)];
   }, 'An address, a network, or the name of a set with addresses.');
   return list(entry).transform((networks) => networks.flat());
@@ -81,5 +82,10 @@ export function networkList(names: Names) {
 export const bind = parsed(parseBind, 'An address and a port: 127.0.0.1:3128 or "[::]:3128".');
 
 export function networksSchema(names: Names) {
-  return section({ owned: networkList(names).optional() });
+  const entry = parsed(
+    (text) => (isWord(text) ? names.ownNetworksOf(text) : [parseNetwork(text)]),
+    'An address, a network, or the name of a set that lists addresses.',
+  );
+  const owned = list(entry).transform((networks) => networks.flat());
+  return section({ owned: owned.optional() });
 }

@@ -14,7 +14,7 @@ export type PortableConfig = readonly Uint8Array[];
 /** What one piece holds: everything but the long lists, a set, and then some entries of it, or some rules. */
 type Piece =
   | { readonly rest: Omit<Config, 'sets' | 'rules'> }
-  | { readonly set: string; readonly at: Position }
+  | { readonly set: string; readonly about: Omit<SetConfig, 'entries'> }
   | { readonly entries: SetConfig['entries'] }
   | { readonly rules: Config['rules'] };
 
@@ -40,8 +40,8 @@ export function* packing(config: Config): Work<PortableConfig> {
 
 function* piecesOf({ sets, rules, ...rest }: Config): Generator<Piece> {
   yield { rest };
-  for (const [set, { at, entries }] of sets) {
-    yield { set, at };
+  for (const [set, { entries, ...about }] of sets) {
+    yield { set, about };
     for (const some of partsOf(entries)) yield { entries: some };
   }
   for (const some of partsOf(rules)) yield { rules: some };
@@ -65,7 +65,7 @@ export function* unpacking(portable: PortableConfig): Work<Config> {
     else if ('entries' in piece) entries.push(...piece.entries);
     else {
       entries = [];
-      sets.set(piece.set, { entries, at: piece.at });
+      sets.set(piece.set, { entries, ...piece.about });
     }
     yield;
   }

@@ -4,6 +4,7 @@ import { Fault, quote } from '../core/diagnostic.ts';
 import type { Merged } from './merge.ts';
 import type { PublishedSetConfig, RangesFilter, RangesProvider } from './ranges-config.ts';
 import { ALWAYS, choice, line, oneOrMore, parsed, says, section } from './shape.ts';
+import { timeout } from './units.ts';
 
 /** Where each provider publishes, and what its list can be filtered by. Azure's address changes every week. */
 const PROVIDERS: Readonly<
@@ -44,6 +45,8 @@ export const publishedSetSchema = section({
   region: words.optional(),
   borderGroup: words.optional(),
   family: choice(['ipv4', 'ipv6']).optional(),
+  maxAge: timeout.prefault('1d'),
+  tooOld: choice(['keep', 'close']).default('keep'),
 }).superRefine((written, context) => {
   const message = placeFault(written) ?? filterFault(written);
   if (message !== undefined) context.addIssue({ code: 'custom', message });
@@ -99,6 +102,8 @@ export function toPublishedSet(
       borderGroup: written.borderGroup ?? [],
     },
     family: family === undefined ? undefined : family === 'ipv4' ? 4 : 6,
+    maxAgeMs: written.maxAge,
+    tooOld: written.tooOld,
   };
 }
 

@@ -20,6 +20,10 @@ export interface PublishedSetConfig {
   /** Empty: any. */
   readonly filters: Readonly<Record<RangesFilter, readonly string[]>>;
   readonly family: 4 | 6 | undefined;
+  /** Not seen at its publisher for longer, the list is too old. */
+  readonly maxAgeMs: number;
+  /** What the gateway's own rules do then: go on by it, or let nobody pass by it. */
+  readonly tooOld: 'keep' | 'close';
 }
 
 export type RangesFilter = 'service' | 'region' | 'borderGroup';
@@ -28,6 +32,8 @@ export interface RangesConfig {
   readonly fetch: FetchConfig;
   /** The part of a list that may go at once: 0.2. */
   readonly shrink: number;
+  /** How the gateway itself follows the lists of its own rules. */
+  readonly refresh: { readonly everyMs: number; readonly jitterMs: number };
   readonly watch: {
     readonly everyMs: number;
     readonly jitterMs: number;

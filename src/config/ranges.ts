@@ -50,6 +50,10 @@ export function rangesSchema(names: Names) {
       retries: z.int().min(0).max(10).default(4),
     }).prefault({}),
     shrink: parsed(parsePercentage, 'A percentage: 20%.').prefault('20%'),
+    refresh: section({
+      every: timeout.prefault('1h'),
+      jitter: timer.prefault('5m'),
+    }).prefault({}),
     watch: section({
       every: timeout.prefault('1h'),
       jitter: timer.prefault('5m'),
@@ -71,7 +75,7 @@ export function toRanges(
   merged: Merged,
   reader: FileReader,
 ): RangesConfig {
-  const { fetch, watch } = written;
+  const { fetch, refresh, watch } = written;
   const targets = Object.entries(written.targets).map(([name, target]) => {
     const at = merged.at(['ranges', 'targets', name], 'key');
     checkName(name, at, reader.faults);
@@ -87,6 +91,7 @@ export function toRanges(
       retries: fetch.retries,
     },
     shrink: written.shrink,
+    refresh: { everyMs: refresh.every, jitterMs: refresh.jitter },
     watch: {
       everyMs: watch.every,
       jitterMs: watch.jitter,

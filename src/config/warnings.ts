@@ -5,6 +5,7 @@ import { findBroadDestinations } from './destination-warnings.ts';
 import { findClearCredentials, findUnseeingDenies } from './exit-warnings.ts';
 import type { Merged } from './merge.ts';
 import type { Names } from './names.ts';
+import { findRentedAddresses } from './published-warnings.ts';
 import { secretRefs } from './secret-refs.ts';
 import { findUnused } from './unused.ts';
 
@@ -27,6 +28,7 @@ export function findWarnings(
     ...findClearIdentity(config),
     ...findTrustedClients(config),
     ...findBroadDestinations(config, merged),
+    ...findRentedAddresses(config),
     ...findClearCredentials(config),
     ...findUnseeingDenies(config),
   ];

@@ -28,6 +28,14 @@ export class NetworkMap<T> {
     }
     return found;
   }
+
+  /** Whether some network contains the address in its own family. */
+  has(ip: Ip): boolean {
+    for (const [bits, networks] of ip.family === 4 ? this.#v4 : this.#v6) {
+      if (networks.has(prefix(ip.words, bits))) return true;
+    }
+    return false;
+  }
 }
 
 function prefix(words: readonly number[], bits: number): string | number {

@@ -22,6 +22,11 @@ export const REASONS = {
     says: 'The identity cannot be checked at the moment.',
     todo: 'Try again; the gateway recovers by itself.',
   },
+  'list-outdated': {
+    status: 503,
+    says: 'The published list of addresses that it would pass by is too old.',
+    todo: 'Tell the contact: the gateway does not reach the publisher of the list. It recovers by itself.',
+  },
   'no-matching-rule': {
     status: 403,
     says: 'No rule allows this principal to go there.',

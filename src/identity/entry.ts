@@ -1,5 +1,6 @@
 import type { IdentifyConfig, SecretRef } from '../config/config.ts';
 import type { Evidence } from '../core/conversation.ts';
+import type { ListedNetworks } from '../core/networks.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Digest } from './digest.ts';
 
@@ -8,6 +9,8 @@ export interface Entry {
   /** Its method is that of the entry's strongest key. */
   readonly principal: Principal;
   readonly config: IdentifyConfig;
+  /** Where clients may be; undefined: anywhere. */
+  readonly from: ListedNetworks | undefined;
   /** How many things must hold at once. */
   readonly keys: number;
 }

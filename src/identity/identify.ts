@@ -1,5 +1,6 @@
 import type { IdentifyConfig, PrincipalConfig, SecretRef } from '../config/config.ts';
 import type { Evidence } from '../core/conversation.ts';
+import { PublishedNetworks } from '../core/networks.ts';
 import { IDENTITY_METHODS, type Principal } from '../core/principal.ts';
 import type { Secret } from '../core/secret.ts';
 import { compileBasic } from './basic.ts';
@@ -14,7 +15,7 @@ import type { Scheme } from './proxy-authorization.ts';
 export type Identification =
   | { readonly principal: Principal | undefined }
   /** One clause for the refusal, without anything secret. */
-  | { readonly invalid: string };
+  | { readonly invalid: string; readonly reason: 'identity-invalid' | 'list-outdated' };
 
 export interface Identifier {
   /** The same evidence gives the same answer: identity is read anew on every request. */
@@ -39,9 +40,10 @@ type Method = keyof typeof METHODS;
 export function compileIdentity(
   principals: readonly PrincipalConfig[],
   secrets: (ref: SecretRef) => Secret,
+  networks = PublishedNetworks.none,
 ): Identifier {
   const entries = principals.flatMap((principal) =>
-    principal.identify.map((config) => compileEntry(principal, config)),
+    principal.identify.map((config) => compileEntry(principal, config, networks)),
   );
   const tools = {
     digest: createDigest(),
@@ -59,13 +61,18 @@ export function compileIdentity(
   };
 }
 
-function compileEntry({ name, owner }: PrincipalConfig, config: IdentifyConfig): Entry {
+function compileEntry(
+  { name, owner }: PrincipalConfig,
+  config: IdentifyConfig,
+  networks: PublishedNetworks,
+): Entry {
   const present = keysOf(config);
   const method = IDENTITY_METHODS.find((key) => present.some((each) => each === key));
   if (method === undefined)
     throw new TypeError(`${name} has an entry that would recognise everybody`);
   const principal = { name, method, ...(owner === undefined ? {} : { owner }) };
-  return { principal, config, keys: present.length };
+  const from = config.clientAddress && networks.of(config.clientAddress);
+  return { principal, config, from, keys: present.length };
 }
 
 function keysOf(config: IdentifyConfig): Method[] {
@@ -76,7 +83,7 @@ function identify(readers: readonly Reader[], evidence: Evidence): Identificatio
   const presented: Presented[] = [];
   for (const reader of readers) {
     const read = reader.read(evidence);
-    if (typeof read === 'string') return { invalid: read };
+    if (typeof read === 'string') return invalid(read);
     for (const one of read) presented.push(one);
   }
   const holding = new Set<Entry>();
@@ -88,14 +95,36 @@ function identify(readers: readonly Reader[], evidence: Evidence): Identificatio
       holding.add(entry);
     }
     // No falling back: whoever presents something wrong is not taken for whom the rest of the evidence fits.
-    if (!held) return { invalid: `${what} ${shortcoming(entries)}` };
+    if (!held) return invalid(`${what} ${shortcoming(entries)}`);
   }
-  return strongest(holding);
+  return withoutClosed(strongest(holding), holding, evidence);
+}
+
+function invalid(clause: string): Identification {
+  return { invalid: clause, reason: 'identity-invalid' };
+}
+
+/**
+ * Who is known by nothing but a list that is too old is refused: neither taken for that principal, nor for the one that is
+ * left, who may be allowed what that one is denied.
+ */
+function withoutClosed(
+  found: Identification,
+  holding: ReadonlySet<Entry>,
+  { client }: Evidence,
+): Identification {
+  if ('invalid' in found || found.principal === undefined) return found;
+  const sure = new Set([...holding].filter((entry) => isUsableFrom(entry, client) === true));
+  if (sure.size === holding.size) return found;
+  const left = strongest(sure);
+  if (!('invalid' in left) && left.principal?.name === found.principal.name) return left;
+  const clause = 'the list of addresses that tells who this is has not been renewed for too long';
+  return { invalid: clause, reason: 'list-outdated' };
 }
 
 /** All keys of one entry at once. */
 function holds(entry: Entry, presented: readonly Presented[], evidence: Evidence): boolean {
-  if (!isUsableFrom(entry, evidence.client)) return false;
+  if (isUsableFrom(entry, evidence.client) === false) return false;
   let shown = 0;
   for (const { entries } of presented) if (entries.includes(entry)) shown++;
   const asked = entry.keys - (entry.keys > 1 && entry.config.clientAddress !== undefined ? 1 : 0);
@@ -119,7 +148,7 @@ function strongest(holding: ReadonlySet<Entry>): Identification {
   for (const other of holding) {
     if (other.principal.name === best.principal.name || precedence(other, best) !== 0) continue;
     const names = [best, other].map(({ principal }) => principal.name).sort();
-    return { invalid: `it fits two principals alike, ${names.join(' and ')}` };
+    return invalid(`it fits two principals alike, ${names.join(' and ')}`);
   }
   return { principal: best.principal };
 }

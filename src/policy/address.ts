@@ -1,5 +1,6 @@
 import { lists, opens, type SpecialRange, specialRange } from '../core/address-class.ts';
 import type { Cidr, Ip } from '../core/ip.ts';
+import type { ListedNetworks } from '../core/networks.ts';
 import type { CompiledAllow } from './rule.ts';
 import type { Place } from './rule-cells.ts';
 
@@ -39,15 +40,23 @@ export function isPublic({ range, own }: Dialled): boolean {
 
 /**
  * Whether an allow rule that was reached through a place permits an address: it must be listed, where the rule lists
- * addresses at all, and unless it is public, an entry must open it.
+ * addresses at all, and unless it is public, an entry must open it. Whoever publishes a list elsewhere opens nothing.
  */
 export function permits(rule: CompiledAllow, place: Place, dialled: Dialled): boolean {
-  const { addresses } = rule.config;
-  if (addresses !== undefined && !addresses.some((cidr) => lists(cidr, dialled.ip))) return false;
+  const { addresses } = rule;
+  if (addresses !== undefined && !isListed(addresses, dialled.ip)) return false;
   if (isPublic(dialled)) return true;
   return (
     (place.network !== undefined && opensTo(place.network, dialled)) ||
-    (addresses?.some((cidr) => opensTo(cidr, dialled)) ?? false)
+    (addresses?.own.some((cidr) => opensTo(cidr, dialled)) ?? false)
+  );
+}
+
+function isListed({ own, published }: ListedNetworks, ip: Ip): boolean {
+  const { inner } = ip;
+  return (
+    own.some((cidr) => lists(cidr, ip)) ||
+    published.some((set) => set.has(ip) || (inner !== undefined && set.has(inner)))
   );
 }
 

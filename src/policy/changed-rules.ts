@@ -1,6 +1,7 @@
-import type { DenyRule, RuleConfig } from '../config/config.ts';
+import type { DenyRule, RuleConfig, SetConfig } from '../config/config.ts';
 import { type PolicyConfig, parentsOf } from './compile.ts';
 import { patternText } from './destination-index.ts';
+import { setsOf } from './rule.ts';
 
 /** A rule, and the policy that it stands in. */
 export interface RuleIn {
@@ -16,7 +17,7 @@ export function rulesOfBoth(before: PolicyConfig, after: PolicyConfig): RuleIn[]
   const exits = changedExits(before, after);
   const groups = JSON.stringify([...before.groups]) !== JSON.stringify([...after.groups]);
   const isTouched = (rule: RuleConfig, config: PolicyConfig) =>
-    rule.to.some((pattern) => pattern.kind === 'set' && sets.has(pattern.set)) ||
+    setsOf(rule).some((name) => sets.has(name)) ||
     (rule.effect === 'allow' && rule.via !== undefined && exits.has(rule.via)) ||
     (groups && callersNamed(rule).some((name) => config.groups.has(name)));
   const side = (config: PolicyConfig, other: PolicyConfig): RuleIn[] => {
@@ -58,10 +59,14 @@ function fingerprint(rule: RuleConfig): string {
 }
 
 function changedSets(before: PolicyConfig, after: PolicyConfig): ReadonlySet<string> {
-  const texts = (config: PolicyConfig, name: string) =>
-    config.sets.get(name)?.entries.map(patternText).sort().join('\n');
+  const texts = (config: PolicyConfig, name: string) => contentsOf(config.sets.get(name));
   const names = [...before.sets.keys(), ...after.sets.keys()];
   return new Set(names.filter((name) => texts(before, name) !== texts(after, name)));
+}
+
+function contentsOf(set: SetConfig | undefined): string {
+  if (set === undefined) return '';
+  return [set.closed ? 'closed' : '', ...set.entries.map(patternText).sort()].join('\n');
 }
 
 /** Exits that lead through another parent proxy than before, or where the other side resolves. */

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { ParentHop } from '../core/decision.ts';
 import { hostText } from '../core/destination.ts';
+import { PublishedNetworks } from '../core/networks.ts';
 import { finish, type Work } from '../core/work.ts';
 import { DestinationIndex } from './destination-index.ts';
 import {
@@ -9,6 +10,7 @@ import {
   compileAllow,
   compileDeny,
   type Parents,
+  withoutClosed,
 } from './rule.ts';
 import { Spelling } from './spelling.ts';
 import { Subjects } from './subjects.ts';
@@ -24,8 +26,11 @@ export interface Policy {
   readonly config: PolicyConfig;
   readonly subjects: Subjects;
   readonly parents: Parents;
+  readonly networks: PublishedNetworks;
   readonly allows: DestinationIndex<CompiledAllow>;
   readonly denies: DestinationIndex<CompiledDeny>;
+  /** While a set is closed: the allow rules without it. What passes has to pass by these as well. */
+  readonly open: DestinationIndex<CompiledAllow> | undefined;
 }
 
 /** As `compiling`, in one go. */
@@ -33,18 +38,37 @@ export function compile(config: PolicyConfig): Policy {
   return finish(compiling(config));
 }
 
-/** @param config as `load` gives it: every name in it is defined */
-export function* compiling(config: PolicyConfig): Work<Policy> {
+/**
+ * @param config as `load` gives it: every name in it is defined
+ * @param made the networks of its sets, where they are at hand
+ */
+export function* compiling(config: PolicyConfig, made?: PublishedNetworks): Work<Policy> {
+  const networks = made ?? (yield* PublishedNetworks.making(config.sets));
   const subjects = new Subjects(config.groups, config.principals, config.enforcement === 'report');
   const parents = parentsOf(config.exits);
   const spelling = new Spelling();
   const allows = new DestinationIndex<CompiledAllow>(config.sets, spelling);
   const denies = new DestinationIndex<CompiledDeny>(config.sets, spelling);
+  const open = networks.someClosed
+    ? new DestinationIndex<CompiledAllow>(openSets(config.sets), spelling)
+    : undefined;
+  const policy = { config, subjects, parents, networks, allows, denies, open };
   for (const rule of config.rules) {
-    if (rule.effect === 'allow') yield* allows.adding(compileAllow(rule, subjects, parents));
-    else yield* denies.adding(compileDeny(rule, subjects));
+    if (rule.effect === 'deny') {
+      yield* denies.adding(compileDeny(rule, subjects));
+      continue;
+    }
+    const compiled = compileAllow(rule, policy);
+    yield* allows.adding(compiled);
+    if (open !== undefined) yield* open.adding(withoutClosed(compiled));
   }
-  return { config, subjects, parents, allows, denies };
+  return policy;
+}
+
+function openSets(sets: PolicyConfig['sets']): PolicyConfig['sets'] {
+  return new Map(
+    Array.from(sets, ([name, set]) => [name, set.closed ? { ...set, entries: [] } : set]),
+  );
 }
 
 /** The parent proxies that exits lead through. */

@@ -17,6 +17,7 @@ import type { AllowRule, DenyRule, RuleConfig } from '../config/config.ts';
 import { lists, opens, specialRange } from '../core/address-class.ts';
 import { type Decision, passes } from '../core/decision.ts';
 import { Ip } from '../core/ip.ts';
+import { networksIn } from '../core/networks.ts';
 import { diff } from './diff.ts';
 import { explain } from './explain.ts';
 import { plainPath } from './path.ts';
@@ -174,9 +175,10 @@ function compareOrder(a: Order, b: Order): number {
 function isPermitted({ rule, network }: Candidate<AllowRule>, ip: Ip): boolean {
   const range = specialRange(ip);
   const own = OWN.isOwn(ip) || (ip.inner !== undefined && OWN.isOwn(ip.inner));
-  if (rule.addresses && !rule.addresses.some((cidr) => lists(cidr, ip))) return false;
+  const addresses = rule.addresses && networksIn(rule.addresses, new Map());
+  if (addresses && !addresses.some((cidr) => lists(cidr, ip))) return false;
   if (range === undefined && !own) return true;
-  const entries = [...(rule.addresses ?? [])];
+  const entries = [...(addresses ?? [])];
   const to = network === undefined ? undefined : pattern(network);
   if (to?.kind === 'network') entries.push(to.cidr);
   return entries.some((cidr) =>

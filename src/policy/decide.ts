@@ -7,7 +7,7 @@ import type { Reason } from '../core/reasons.ts';
 import { classify, type Dialled, forbiddenDetail, isPublic, type OwnAddresses } from './address.ts';
 import type { Policy } from './compile.ts';
 import type { Question } from './question.ts';
-import { Asked, type CompiledAllow, type CompiledDeny } from './rule.ts';
+import { Asked, type CompiledAllow, type CompiledDeny, setsOf } from './rule.ts';
 import { type FoundAllow, findAllow, findDeny } from './search.ts';
 
 /**
@@ -117,6 +117,8 @@ function judge(policy: Policy, question: Question, dialled: Dialled | undefined)
     const detail = `The rules ${rule.name} and ${rival.name} are equally specific and differ in their settings.`;
     return closed(denial(question, stage, 'policy-ambiguous', { rule, detail }));
   }
+  if (policy.open !== undefined && findAllow(policy.open, asked, dialled).rule?.name !== rule.name)
+    return closed(outdated(policy, question, stage, rule, report));
   if (denied !== undefined && rule.settings.credential !== undefined) {
     const detail = 'What passes only because a deny reports gets no credential.';
     return closed(denial(question, stage, 'rule-deny', { rule: denied, detail }));
@@ -151,6 +153,24 @@ function withoutRule(
   // A deny rule in report mode has nothing to let pass where no rule allows: it must not open anything.
   const reason = question.principal === undefined ? 'no-identity' : 'no-matching-rule';
   return denial(question, stage, reason, { detail: nearMiss(found) });
+}
+
+/**
+ * Only a list that is too old allows it, or keeps a rule from it that would let it pass in another way. Nobody knows by now
+ * which of the two is right. Report mode lets it pass as it would with the list.
+ */
+function outdated(
+  { config }: Policy,
+  question: Question,
+  stage: Stage,
+  rule: CompiledAllow,
+  report: boolean,
+): Decision {
+  const names = setsOf(rule.config).filter((name) => config.sets.get(name)?.closed);
+  const detail = `The rule takes addresses of ${names.join(', ')}, whose list has not been renewed for too long.`;
+  const decision = denial(question, stage, 'list-outdated', { rule, detail });
+  if (!report || rule.settings.credential !== undefined) return decision;
+  return { ...decision, mode: 'report', settings: rule.settings };
 }
 
 function nearMiss({ near }: FoundAllow): string | undefined {

@@ -22,6 +22,9 @@ interface Network extends Place {
   readonly list: number;
 }
 
+/** Who says that an entry belongs to a rule. */
+type Origin = 'rule' | 'set' | 'publisher';
+
 const ANY: Place = { rank: 0, network: undefined };
 
 /** From a destination to the rules that speak of it, however many others there are. */
@@ -106,10 +109,11 @@ export class DestinationIndex<R extends CompiledRule> {
     if (known !== undefined) return this.#extend(known, rule);
     const list = this.#lists.push(rule) - 1;
     this.#opened.set(key, list);
-    if (pattern.kind === 'network') this.#open(pattern, list, false);
+    if (pattern.kind === 'network') this.#open(pattern, list, 'rule');
     else {
+      const origin = this.#sets.get(pattern.set)?.published === undefined ? 'set' : 'publisher';
       for (const entry of entriesOf(this.#sets, pattern.set)) {
-        this.#open(entry, list, true);
+        this.#open(entry, list, origin);
         yield;
       }
     }
@@ -119,10 +123,11 @@ export class DestinationIndex<R extends CompiledRule> {
     this.#lists[list] = withRule(this.#lists[list], rule);
   }
 
-  #open(entry: HostPattern | NetworkPattern, list: number, inSet: boolean): void {
-    const rank = patternRank(entry, inSet);
+  #open(entry: HostPattern | NetworkPattern, list: number, origin: Origin): void {
+    const rank = patternRank(entry, origin !== 'rule');
     if (entry.kind === 'network') {
-      this.#networks.add(entry.cidr, { list, rank, network: entry.cidr });
+      const network = origin === 'publisher' ? undefined : entry.cidr;
+      this.#networks.add(entry.cidr, { list, rank, network });
     } else if (entry.kind === 'host') {
       this.#names.add(this.#spelling.read(entry.host.name), 'exact', list, rank);
     } else {

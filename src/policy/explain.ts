@@ -106,14 +106,10 @@ function matchesTo(
   });
 }
 
-function matchConditions(
-  rule: RuleConfig,
-  { subjects, parents }: Policy,
-  asked: Asked,
-): number | Miss {
+function matchConditions(rule: RuleConfig, policy: Policy, asked: Asked): number | Miss {
   return rule.effect === 'allow'
-    ? matchAllow(compileAllow(rule, subjects, parents), asked)
-    : matchDeny(compileDeny(rule, subjects), asked);
+    ? matchAllow(compileAllow(rule, policy), asked)
+    : matchDeny(compileDeny(rule, policy.subjects), asked);
 }
 
 function missText(miss: Miss, rule: RuleConfig, { question }: Asked): string {

@@ -1,6 +1,7 @@
 import { specialRange } from '../core/address-class.ts';
 import { type Diagnostic, quote } from '../core/diagnostic.ts';
 import type { Cidr } from '../core/ip.ts';
+import { type NetworkList, networksIn } from '../core/networks.ts';
 import type { PolicyConfig } from './compile.ts';
 import { entriesIn } from './pattern-set.ts';
 import type { CompiledRule } from './rule.ts';
@@ -46,12 +47,14 @@ function lackOf(rule: CompiledRule, config: PolicyConfig, callers: RuleCallers):
 }
 
 function addressLack({ config: rule }: CompiledRule, config: PolicyConfig): Lack | undefined {
-  const { addresses } = rule as { addresses?: readonly Cidr[] };
-  if (addresses?.length === 0) {
+  const { addresses: listed } = rule as { addresses?: NetworkList };
+  const addresses = listed && networksIn(listed, config.sets);
+  if (listed?.length === 0) {
     return ['its addresses are empty', 'leave addresses out for public ones, or name some'];
   }
   const remedy = 'name each address exactly';
-  if (addresses?.every(opensNothing)) return ['its addresses must be named one by one', remedy];
+  if (addresses?.length !== 0 && addresses?.every(opensNothing))
+    return ['its addresses must be named one by one', remedy];
   const entries = entriesIn(rule, config);
   const isClosed = entries.every((entry) => entry.kind === 'network' && opensNothing(entry.cidr));
   return isClosed && addresses === undefined

@@ -19,9 +19,7 @@ export function findRuleProblems(config: PolicyConfig, now: number): Diagnostic[
   const callers = new RuleCallers(policy);
   const rules = living.rules.map(
     (rule): CompiledRule =>
-      rule.effect === 'allow'
-        ? compileAllow(rule, policy.subjects, policy.parents)
-        : compileDeny(rule, policy.subjects),
+      rule.effect === 'allow' ? compileAllow(rule, policy) : compileDeny(rule, policy.subjects),
   );
   const never = findNeverMatching(rules, living, callers);
   const dead = new Set(never.map(({ rule }) => rule));

@@ -6,7 +6,7 @@ import type { Subject } from './subjects.ts';
 export interface Place {
   /** How specific it is among all patterns. */
   readonly rank: number;
-  /** The network, where it is one. */
+  /** The network, where it is one that its author wrote, and so may open what is not public. */
   readonly network: Cidr | undefined;
 }
 

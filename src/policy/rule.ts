@@ -1,6 +1,7 @@
 import type { AllowRule, DenyRule, PortRange, RuleConfig } from '../config/config.ts';
 import type { ParentHop, Settings } from '../core/decision.ts';
 import { type Destination, overTls } from '../core/destination.ts';
+import type { ListedNetworks, PublishedNetworks } from '../core/networks.ts';
 import { compilePath, type PathPattern, plainPath } from './path.ts';
 import type { Question } from './question.ts';
 import type { Subject, Subjects } from './subjects.ts';
@@ -22,6 +23,8 @@ interface CompiledBase {
 export interface CompiledAllow extends CompiledBase {
   readonly config: AllowRule;
   readonly settings: Settings;
+  /** What it permits to dial; undefined: what is public. */
+  readonly addresses: ListedNetworks | undefined;
   /** Equal for rules that pass an exchange in the same way. */
   readonly signature: string;
 }
@@ -37,10 +40,25 @@ export type CompiledRule = CompiledAllow | CompiledDeny;
 /** By the names of their exits. */
 export type Parents = ReadonlyMap<string, ParentHop>;
 
+/** The sets that a rule names. */
+export function setsOf(rule: RuleConfig): string[] {
+  const listed = rule.effect === 'allow' ? (rule.addresses ?? []) : [];
+  return [
+    ...rule.to.flatMap((pattern) => (pattern.kind === 'set' ? [pattern.set] : [])),
+    ...listed.filter((one) => typeof one === 'string'),
+  ];
+}
+
+/** What the allow rules of one policy are compiled by. */
+export interface AllowTerms {
+  readonly subjects: Subjects;
+  readonly parents: Parents;
+  readonly networks: PublishedNetworks;
+}
+
 export function compileAllow(
   config: AllowRule,
-  subjects: Subjects,
-  parents: Parents,
+  { subjects, parents, networks }: AllowTerms,
 ): CompiledAllow {
   const { name, owner, ports, expiresMs, methods, paths } = config;
   const { via, tls, addresses, with: credential, intercept } = config;
@@ -62,8 +80,16 @@ export function compileAllow(
     methods: methods && new Set(methods),
     paths: paths?.map(compilePath),
     config,
+    addresses: addresses && networks.of(addresses),
     signature: `${tls}\n${intercept}\n${via ?? ''}\n${credential ?? ''}\n${addresses?.map(String).sort().join() ?? 'public'}`,
   };
+}
+
+/** The same rule without what it lists only by sets that are closed. */
+export function withoutClosed(rule: CompiledAllow): CompiledAllow {
+  const { addresses } = rule;
+  if (addresses === undefined) return rule;
+  return { ...rule, addresses: { ...addresses, published: addresses.open } };
 }
 
 export function compileDeny(config: DenyRule, subjects: Subjects): CompiledDeny {

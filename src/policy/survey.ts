@@ -3,6 +3,7 @@ import type { ReadableRequest } from '../core/conversation.ts';
 import type { Scheme } from '../core/destination.ts';
 import { type Cidr, Ip } from '../core/ip.ts';
 import { NetworkMap } from '../core/network-map.ts';
+import { networksIn } from '../core/networks.ts';
 import type { PolicyConfig } from './compile.ts';
 import { patternText } from './destination-index.ts';
 import { type Entry, entriesIn, PatternSet } from './pattern-set.ts';
@@ -40,12 +41,11 @@ export class Survey {
       if (entry.kind === 'network') this.#networks.add(entry.cidr, entry.cidr);
       for (const around of patterns.covering(entry)) push(this.#inside, keyOf(around), entry);
     }
-    const rules = configs.flatMap(({ rules }) => rules);
-    for (const rule of rules) {
-      if (rule.effect === 'allow')
-        rule.addresses?.forEach((cidr) => void this.#networks.add(cidr, cidr));
+    for (const config of configs) {
+      for (const rule of config.rules)
+        for (const cidr of addressesOf(rule, config)) this.#networks.add(cidr, cidr);
     }
-    this.#cuts = cutsOf(rules);
+    this.#cuts = cutsOf(configs.flatMap(({ rules }) => rules));
   }
 
   /** Every question to which the rule may make a difference. */
@@ -72,7 +72,7 @@ export class Survey {
     const own = entriesIn(rule, config);
     const inside = new Set(own.flatMap((entry) => this.#inside.get(keyOf(entry)) ?? [entry]));
     if (rule.effect === 'allow' && own.some(({ kind }) => kind === 'network')) {
-      for (const cidr of rule.addresses ?? []) inside.add({ kind: 'network', cidr });
+      for (const cidr of addressesOf(rule, config)) inside.add({ kind: 'network', cidr });
     }
     if (rule.effect === 'deny') {
       if (own.some(({ kind }) => kind === 'any'))
@@ -88,7 +88,7 @@ export class Survey {
     if (host instanceof Ip) return [{ text: '', ip: host }];
     const listed =
       rule.effect === 'allow'
-        ? (rule.addresses ?? [])
+        ? addressesOf(rule, config)
         : entriesIn(rule, config).flatMap((entry) =>
             entry.kind === 'network' ? [entry.cidr] : [],
           );
@@ -111,6 +111,10 @@ export class Survey {
     }
     return (rule.ports ?? [ALL_PORTS]).flatMap((range) => split(range, this.#cuts));
   }
+}
+
+function addressesOf(rule: RuleConfig, { sets }: PolicyConfig): readonly Cidr[] {
+  return rule.effect === 'allow' ? networksIn(rule.addresses ?? [], sets) : [];
 }
 
 function keyOf(entry: Entry): string {

@@ -1,5 +1,6 @@
 import type { PublishedSetConfig, RangesProvider } from '../config/ranges-config.ts';
 import { countAddresses } from '../core/aggregate.ts';
+import { isRented } from '../core/rented-addresses.ts';
 import { filterText } from './follow.ts';
 import type { RangeSet } from './range-sets.ts';
 
@@ -11,14 +12,6 @@ const NAMES: Readonly<Record<RangesProvider, string>> = {
   github: 'GitHub',
   google: 'Google',
   plain: 'a list',
-};
-
-/** Services whose addresses anybody can rent: where nothing narrows it down, that is so as well. */
-const RENTED: Readonly<Partial<Record<RangesProvider, RegExp>>> = {
-  aws: /^(?:AMAZON|EC2|EC2_INSTANCE_CONNECT|CODEBUILD|GLOBALACCELERATOR|API_GATEWAY)$/,
-  azure: /^AzureCloud/,
-  google: /^Google Cloud$/,
-  github: /^actions/,
 };
 
 /** What a set means: how many addresses, whose, and who may send from them. */
@@ -42,17 +35,11 @@ export function meaningOf({ networks, published, source }: RangeSet): Meaning {
   return {
     size: parts.join(', '),
     whose: source === undefined ? 'listed in the configuration' : whoseText(source),
-    rented: source !== undefined && isRented(source),
+    rented: source !== undefined && isRented(source.provider, source.filters.service),
   };
 }
 
 function whoseText(source: PublishedSetConfig): string {
   const filters = filterText(source);
   return filters === '' ? NAMES[source.provider] : `${NAMES[source.provider]}: ${filters}`;
-}
-
-function isRented({ provider, filters }: PublishedSetConfig): boolean {
-  const rented = RENTED[provider];
-  if (rented === undefined) return false;
-  return filters.service.length === 0 || filters.service.some((service) => rented.test(service));
 }

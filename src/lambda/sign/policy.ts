@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config, RemoteSecretRef } from '../../config/config.ts';
 import { load } from '../../config/load.ts';
+import { publishedInUse } from '../../config/published-uses.ts';
 import type { Environment, Surroundings } from '../../config/surroundings.ts';
 import { ConfigError, type Diagnostic, Fault, quote } from '../../core/diagnostic.ts';
 import { SekishoError } from '../../core/errors.ts';
@@ -118,7 +119,8 @@ function checked(loaded: ReturnType<typeof load>, { env }: PolicySurroundings): 
 }
 
 /** What a gateway takes, and a function that only signs must not. */
-function faultsOf({ rules, principals, enforcement, listeners }: Config): Diagnostic[] {
+function faultsOf(config: Config): Diagnostic[] {
+  const { rules, principals, enforcement, listeners, sets } = config;
   const faults: Diagnostic[] = [];
   const add = (at: Diagnostic['at'], message: string, remedy: string) =>
     faults.push(new Fault(message, remedy).at(at));
@@ -135,6 +137,10 @@ function faultsOf({ rules, principals, enforcement, listeners }: Config): Diagno
   }
   const [listener] = listeners;
   if (listener !== undefined) add(listener.at, 'a function listens nowhere', 'remove listeners');
+  for (const name of publishedInUse(config)) {
+    const at = sets.get(name)?.at as Diagnostic['at'];
+    add(at, `a function follows no list, as ${quote(name)} does`, 'list hosts or addresses');
+  }
   const nowhere = { file: FILE, line: 1, column: 1 };
   if (enforcement === 'report') add(nowhere, 'a function enforces', 'remove enforcement: report');
   return faults;

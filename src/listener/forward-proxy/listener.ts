@@ -1,7 +1,6 @@
 import type { Bind } from '../../config/config.ts';
 import { Bag } from '../../core/bag.ts';
 import { SekishoError } from '../../core/errors.ts';
-import type { Cidr, Ip } from '../../core/ip.ts';
 import { listenFailed } from '../../core/listen-failed.ts';
 import { Refusal } from '../../core/refusal.ts';
 import { Channel, ChannelLost } from '../../stream/channel.ts';
@@ -11,6 +10,7 @@ import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
 import { type Drain, serveClient } from './connection.ts';
 import { type OpenConnection, OpenConnections } from './open-connections.ts';
+import type { PeerRules, PeerStanding } from './peer-rules.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
 import type { Rejection } from './rejection.ts';
 import { ServerTls } from './server-tls.ts';
@@ -40,6 +40,7 @@ export interface Listening {
 /** Accepts clients on every address of a forward-proxy listener. */
 export class ForwardProxyListener {
   readonly #proxy: ProxyContext;
+  readonly #peers: Pick<PeerRules, 'standingOf'>;
   readonly #events: ListenerEvents;
   readonly #tls: ServerTls | undefined;
   readonly #listening = new Set<TcpListening>();
@@ -47,8 +48,9 @@ export class ForwardProxyListener {
   readonly #drain: Drain = { begun: false, waiting: new Bag() };
 
   /** @throws SekishoError `tls-unusable` */
-  constructor(proxy: ProxyContext, events: ListenerEvents) {
+  constructor(proxy: ProxyContext, peers: Pick<PeerRules, 'standingOf'>, events: ListenerEvents) {
     this.#proxy = proxy;
+    this.#peers = peers;
     this.#events = events;
     const { tls } = proxy.config;
     this.#connections = new OpenConnections({
@@ -98,14 +100,13 @@ export class ForwardProxyListener {
   #accept(socket: TcpSocket, peer: Peer | undefined): void {
     // The peer may be gone before it was accepted.
     if (peer === undefined) return this.#reject(socket, 'closed-before-a-byte');
-    const { from } = this.#proxy.config;
-    if (from !== undefined && !within(from, peer.ip))
-      return this.#reject(socket, 'peer-not-allowed');
+    const standing = this.#peers.standingOf(peer.ip);
+    if (standing === 'refused') return this.#reject(socket, 'peer-not-allowed');
     const connection = this.#connections.add(socket);
     const admitted = this.#connections.admit(connection);
     if (admitted === false && !this.#mayTell(connection))
       return this.#reject(socket, 'too-many-connections');
-    this.#serve(connection, peer, admitted).catch((error: unknown) => {
+    this.#serve(connection, peer, standing, admitted).catch((error: unknown) => {
       this.#events.fault(error);
       socket.destroy();
     });
@@ -114,6 +115,7 @@ export class ForwardProxyListener {
   async #serve(
     connection: OpenConnection,
     peer: Peer,
+    standing: PeerStanding,
     admitted: boolean | Promise<boolean>,
   ): Promise<void> {
     const { socket } = connection;
@@ -121,7 +123,7 @@ export class ForwardProxyListener {
     const accepted = new Channel(socket, idleMs);
     const crowded = !(typeof admitted === 'boolean' ? admitted : await admitted);
     if (crowded && !this.#mayTell(connection)) return this.#reject(socket, 'too-many-connections');
-    const address = this.#isBalancer(peer) ? await this.#clientOf(accepted, peer) : peer;
+    const address = standing === 'balancer' ? await this.#clientOf(accepted, peer) : peer;
     if (address === undefined) return void socket.destroy();
     const client = { ...address, peer: peer.ip };
     const turnAway = (rejection: keyof typeof LIMITS) =>
@@ -156,12 +158,6 @@ export class ForwardProxyListener {
     await serveClient({ ...client, unwelcome }, this.#proxy, this.#drain);
   }
 
-  /** Whether a peer must say in a PROXY header who its client is. */
-  #isBalancer({ ip }: Peer): boolean {
-    const { proxyProtocol } = this.#proxy.config;
-    return proxyProtocol !== undefined && within(proxyProtocol.from, ip);
-  }
-
   /** The client behind a balancer, as its PROXY header says. */
   async #clientOf(channel: Channel, balancer: Peer): Promise<ClientAddress | undefined> {
     try {
@@ -193,8 +189,4 @@ export class ForwardProxyListener {
     this.#events.rejected(rejection);
     socket.destroy();
   }
-}
-
-function within(networks: readonly Cidr[], ip: Ip): boolean {
-  return networks.some((network) => network.contains(ip));
 }
