@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { beside, runAside } from './aside.ts';
 import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { type PortableConfig, packing, unpacking } from './config/portable.ts';
@@ -7,10 +7,11 @@ import type { Examined } from './examine.ts';
 import { inSlices } from './slices.ts';
 
 /** What the thread is given. */
-export interface Errand {
-  readonly file: string;
-  readonly before: PortableConfig;
-}
+export type Errand =
+  /** To read a configuration, and examine it against the one before. */
+  | { readonly file: string; readonly before: PortableConfig }
+  /** To hold one whose sets hold something else against what is expected of it. */
+  | { readonly listed: PortableConfig };
 
 /** What it brings back. */
 export type Found =
@@ -19,9 +20,10 @@ export type Found =
       readonly config: PortableConfig;
       readonly differences: Examined['differences'];
     }
+  | { readonly holds: true }
   | { readonly code: string; readonly message: string };
 
-/** A file that never ends, or a disk that hangs. */
+/** A file that never ends, or a disk that hangs. Lists that are fetched for the first time have their own limit within it. */
 const LIMIT_MS = 120_000;
 
 /**
@@ -31,33 +33,8 @@ const LIMIT_MS = 120_000;
  * @throws SekishoError as `load` and `examine`, and `reload-too-slow`
  */
 export async function examineAside(file: string, before: Config): Promise<Examined> {
-  const errand: Errand = { file, before: await inSlices(packing(before)) };
-  const thread = new Worker(entry(), { workerData: errand });
-  const limit = setTimeout(() => void thread.terminate(), LIMIT_MS);
-  try {
-    return await unpack(await answerOf(thread));
-  } finally {
-    clearTimeout(limit);
-  }
-}
-
-function answerOf(thread: Worker): Promise<Found> {
-  return new Promise((resolve, reject) => {
-    thread.once('message', resolve);
-    thread.once('error', reject);
-    thread.once('exit', () =>
-      reject(
-        new SekishoError(
-          'reload-too-slow',
-          `the configuration was not read within ${LIMIT_MS / 1000} s; is a file of it on a disk that hangs?`,
-        ),
-      ),
-    );
-  });
-}
-
-async function unpack(found: Found): Promise<Examined> {
-  if ('code' in found) throw new SekishoError(found.code, found.message);
+  const found = await askThread({ file, before: await inSlices(packing(before)) });
+  if (!('loaded' in found)) throw new TypeError('the thread did another errand');
   const { loaded, config, differences } = found;
   return {
     loaded: { ...loaded, config: await inSlices(unpacking(config)) },
@@ -66,8 +43,27 @@ async function unpack(found: Found): Promise<Examined> {
   };
 }
 
-/** Beside this file: as a source in a checkout, compiled in the package. */
-function entry(): URL {
-  const name = import.meta.filename.endsWith('.ts') ? 'examine-thread.ts' : 'examine-thread.js';
-  return new URL(name, import.meta.url);
+/**
+ * Holds a configuration against its `expect` tests in a thread of its own.
+ *
+ * @returns the same configuration, packed
+ * @throws SekishoError as `examineRules`
+ */
+export async function examineListed(config: Config): Promise<PortableConfig> {
+  const listed = await inSlices(packing(config));
+  await askThread({ listed });
+  return listed;
+}
+
+async function askThread(errand: Errand): Promise<Exclude<Found, { code: string }>> {
+  const found = await runAside<Found>(beside(import.meta.url, 'examine-thread'), errand, {
+    limitMs: LIMIT_MS,
+    unanswered: () =>
+      new SekishoError(
+        'reload-too-slow',
+        `the configuration was not read within ${LIMIT_MS / 1000} s; is a file of it on a disk that hangs?`,
+      ),
+  });
+  if ('code' in found) throw new SekishoError(found.code, found.message);
+  return found;
 }

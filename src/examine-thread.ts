@@ -1,29 +1,27 @@
-import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
+import { giveWay } from './aside.ts';
 import { load } from './config/load.ts';
 import { packing, unpacking } from './config/portable.ts';
 import { SekishoError } from './core/errors.ts';
 import { finish } from './core/work.ts';
-import { examine } from './examine.ts';
+import { examine, examineRules } from './examine.ts';
 import type { Errand, Found } from './examine-aside.ts';
+import { completeLists } from './published/complete.ts';
 
 giveWay();
 /** The thread of `examineAside`. A fault of ours ends it with an error, which the other side throws. */
-parentPort?.postMessage(run(workerData as Errand));
+parentPort?.postMessage(await run(workerData as Errand));
 
-/** Where cores are few, exchanges come first. On Linux alone is this about the thread, and not the whole process. */
-function giveWay(): void {
-  if (process.platform !== 'linux') return;
+async function run(errand: Errand): Promise<Found> {
+  const now = Date.now();
   try {
-    setPriority(constants.priority.PRIORITY_LOW);
-  } catch {
-    // A sandbox that forbids it is no reason to refuse a reload, which is only less considerate then.
-  }
-}
-
-function run({ file, before }: Errand): Found {
-  try {
-    const { loaded, differences } = examine(load(file), finish(unpacking(before)), Date.now());
+    if ('listed' in errand) {
+      examineRules(finish(unpacking(errand.listed)), now);
+      return { holds: true };
+    }
+    const read = load(errand.file);
+    const complete = { ...read, config: await completeLists(read.config) };
+    const { loaded, differences } = examine(complete, finish(unpacking(errand.before)), now);
     const { config, ...rest } = loaded;
     return { loaded: rest, config: finish(packing(config)), differences };
   } catch (error) {

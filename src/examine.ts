@@ -7,6 +7,7 @@ import { SekishoError } from './core/errors.ts';
 import { checkExpectations } from './policy/expectations.ts';
 import { compile, type Difference, diff } from './policy/policy.ts';
 import { findRuleProblems } from './policy/problems.ts';
+import { closing } from './published/held-set.ts';
 
 /** A configuration that was read anew, and what it would change for whom. */
 export interface Examined {
@@ -17,7 +18,8 @@ export interface Examined {
 }
 
 /**
- * Looks for everything that speaks against putting a configuration in place of another one.
+ * Looks for everything that speaks against putting a configuration in place of another one. Sets whose lists are too old are
+ * closed in what comes back.
  *
  * @param now milliseconds since the epoch
  * @throws ConfigError with every fault of the rules together and of the `expect` tests
@@ -26,12 +28,22 @@ export interface Examined {
 export function examine(loaded: Loaded, before: Config, now: number): Examined {
   const { config } = loaded;
   refuseRestart(before, config);
+  examineRules(config, now);
+  const after = closing(config, now);
+  return { loaded: { ...loaded, config: after }, differences: diff(before, after, now) };
+}
+
+/**
+ * @param config with its sets open: what is expected is expected of lists that are kept up
+ * @param now milliseconds since the epoch
+ * @throws ConfigError with every fault of the rules together and of the `expect` tests
+ */
+export function examineRules(config: Config, now: number): void {
   const faults: Diagnostic[] = [
     ...findRuleProblems(config, now).filter(({ severity }) => severity === 'fault'),
     ...checkExpectations(compile(config), config.expect, now),
   ];
   if (faults.length > 0) throw new ConfigError(faults);
-  return { loaded, differences: diff(before, config, now) };
 }
 
 /** Parts that are built once: a reload that would change one of them changes nothing. */

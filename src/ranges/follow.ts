@@ -4,7 +4,7 @@ import { quote } from '../core/diagnostic.ts';
 import { readListFile } from './fetch/file.ts';
 import type { Fetched, FetchRequest } from './fetch/url.ts';
 import { filterList } from './filter.ts';
-import type { LastGood, LastGoodCopies } from './last-good.ts';
+import type { Copies, LastGood } from './last-good.ts';
 import { readList } from './lists/lists.ts';
 import type { PublishedList } from './published.ts';
 import { RangesError } from './ranges-error.ts';
@@ -19,7 +19,7 @@ export interface Followed {
 }
 
 export interface FollowOptions {
-  readonly copies: LastGoodCopies;
+  readonly copies: Copies;
   readonly fetch: (wanted: FetchRequest, signal: AbortSignal) => Promise<Fetched>;
   /** The part of a list that may go at once. */
   readonly shrink: number;
@@ -49,6 +49,15 @@ export async function followList(
     if (copy === undefined || before === undefined) throw error;
     return { list: before, seenMs: copy.seenMs, problem: error };
   }
+}
+
+/** The last good copy, as it is. @throws RangesError `ranges-unavailable` where there is none */
+export async function recallList(source: PublishedSetConfig, copies: Copies): Promise<Followed> {
+  const copy = await copies.get(source);
+  const list = copy && readCopy(source, copy);
+  if (copy !== undefined && list !== undefined)
+    return { list, seenMs: copy.seenMs, problem: undefined };
+  throw new RangesError('ranges-unavailable', `there is no copy of ${nameOf(source)} yet`);
 }
 
 /** A copy that this version reads otherwise than the one that kept it counts as missing. */

@@ -4,8 +4,15 @@ import { aggregate, compareNetworks } from '../core/aggregate.ts';
 import { quote } from '../core/diagnostic.ts';
 import type { Cidr } from '../core/ip.ts';
 import { filterList, unknownWord } from './filter.ts';
-import { type Followed, type FollowOptions, filterText, followList, nameOf } from './follow.ts';
-import { placeOf } from './last-good.ts';
+import {
+  type Followed,
+  type FollowOptions,
+  filterText,
+  followList,
+  nameOf,
+  recallList,
+} from './follow.ts';
+import { type Copies, placeOf } from './last-good.ts';
 import { RangesError } from './ranges-error.ts';
 
 /** What a set holds now. */
@@ -23,16 +30,23 @@ export interface RangeSet {
   readonly problem: RangesError | undefined;
 }
 
+/** Goes by the last good copies alone. */
+export interface Recall {
+  readonly copies: Copies;
+  readonly fetch?: undefined;
+}
+
 /**
  * Reads sets, each list once.
  *
+ * @param options without `fetch`, the copies are gone by
  * @returns by name; an error in place of a set that there is no list for
  * @throws AbortError
  */
 export async function readRangeSets(
-  config: Config,
+  config: Pick<Config, 'sets'>,
   names: readonly string[],
-  options: FollowOptions,
+  options: FollowOptions | Recall,
 ): Promise<ReadonlyMap<string, RangeSet | RangesError>> {
   const lists = new Map<string, Followed | RangesError>();
   const sets = new Map<string, RangeSet | RangesError>();
@@ -53,7 +67,7 @@ export async function readRangeSets(
   return sets;
 }
 
-function usesOf(config: Config, place: string): PublishedSetConfig[] {
+function usesOf(config: Pick<Config, 'sets'>, place: string): PublishedSetConfig[] {
   return [...config.sets.values()].flatMap(({ published }) =>
     published !== undefined && placeOf(published) === place ? [published] : [],
   );
@@ -62,10 +76,12 @@ function usesOf(config: Config, place: string): PublishedSetConfig[] {
 async function follow(
   source: PublishedSetConfig,
   uses: readonly PublishedSetConfig[],
-  options: FollowOptions,
+  options: FollowOptions | Recall,
 ): Promise<Followed | RangesError> {
   try {
-    return await followList(source, uses, options);
+    return options.fetch === undefined
+      ? await recallList(source, options.copies)
+      : await followList(source, uses, options);
   } catch (error) {
     if (error instanceof RangesError) return error;
     throw error;

@@ -5,7 +5,7 @@ import { aggregate } from '../core/aggregate.ts';
 import type { Cidr } from '../core/ip.ts';
 import { AppliedTokens } from './applied-tokens.ts';
 import { ListFetcher } from './fetch/url.ts';
-import { LastGoodCopies } from './last-good.ts';
+import { LastGoodCopies, listsDir } from './last-good.ts';
 import { lockApply } from './lock.ts';
 import { isDone, type Plan } from './plan/plan.ts';
 import { type RangeSet, readRangeSets } from './range-sets.ts';
@@ -72,7 +72,7 @@ export class Ranges {
     announced?: Announcement,
   ): Promise<ReadonlyMap<string, RangeSet | RangesError>> {
     return readRangeSets(this.#config, names, {
-      copies: new LastGoodCopies(join(this.#dir, 'lists')),
+      copies: new LastGoodCopies(listsDir(this.#config)),
       fetch: (wanted, signal) => this.#fetcher.fetch(wanted, signal),
       shrink: this.#options.acceptShrink ? 1 : this.#config.ranges.shrink,
       now: this.#around.now,
