@@ -28,7 +28,7 @@ export interface Bundle {
 }
 
 /**
- * @param portable the same configuration, where it is at hand
+ * @param kept what is at hand already: the same configuration, and what secrets are to be read from as it was
  * @throws ConfigError naming every secret that cannot be read
  * @throws SekishoError `intercept-ca-unwritable`, `intercept-ca-invalid`
  */
@@ -36,17 +36,20 @@ export async function bundle(
   loaded: Loaded,
   env: Environment,
   identityHeaders: ReadonlySet<string> = new Set(),
-  portable?: PortableConfig,
+  kept: {
+    portable?: PortableConfig | undefined;
+    secretFiles?: Bundle['secretFiles'] | undefined;
+  } = {},
 ): Promise<Candidate> {
   await keepAuthority(loaded.config, Date.now());
-  const files = new SecretFiles(readSecretFile);
+  const files = new SecretFiles(readSecretFile, kept.secretFiles);
   const inForce = await inSlices(puttingTogether(loaded, { env, files }, identityHeaders));
   const { digest } = loaded;
   return {
     inForce,
     loaded,
     bundle: {
-      config: portable ?? (await inSlices(packing(loaded.config))),
+      config: kept.portable ?? (await inSlices(packing(loaded.config))),
       digest,
       secretFiles: files.contents(),
       identityHeaders,

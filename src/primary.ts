@@ -6,14 +6,14 @@ import { explainExchange } from './admin/why.ts';
 import { Custody } from './audit/custody.ts';
 import { readSigningKey } from './audit/signing-key.ts';
 import { AuditTrail } from './audit/trail.ts';
-import type { Candidate } from './candidate.ts';
 import type { Bind, SecretRef } from './config/config.ts';
 import type { Secret } from './core/secret.ts';
 import { FileWatch } from './file-watch.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
 import { joinSnapshots, METRICS_CONTENT_TYPE } from './metrics/snapshot.ts';
 import { ownCertificates, watchCertificates } from './own-certificates.ts';
-import { Reloads } from './reload.ts';
+import { ListFollower } from './published/follower.ts';
+import { Reloads, type Started } from './reload.ts';
 import { nativeOrigin, nativePart } from './tcp/addon.ts';
 import { VERSION } from './version.ts';
 import { auditDir, type PrimarySurroundings, type WorkerState, type Workers } from './workers.ts';
@@ -53,6 +53,7 @@ interface Parts {
   /** In the order in which they were started. */
   readonly running: { close(): Promise<void> }[];
   custody: Custody | undefined;
+  readonly lists: ListFollower;
   /** What is listened on. */
   readonly bound: { admin?: Bind; listeners: ReadonlyMap<string, readonly Bind[]> };
   state: 'starting' | 'accepting' | 'draining';
@@ -65,17 +66,20 @@ interface Parts {
  * @throws SekishoError naming what cannot be had: the audit directory, an address to bind
  */
 export async function startPrimary(
-  { inForce, loaded }: Pick<Candidate, 'inForce' | 'loaded'>,
+  started: Started,
   workers: Workers,
   surroundings: PrimarySurroundings,
   metrics: PrimaryMetrics,
 ): Promise<Primary> {
   metrics.watchWorkers(() => workers.states());
+  const { log } = surroundings;
+  const reloads = new Reloads(started, { workers, metrics, ...surroundings });
   const parts: Parts = {
     workers,
     surroundings,
     metrics,
-    reloads: new Reloads(inForce, loaded, { workers, metrics, ...surroundings }),
+    reloads,
+    lists: new ListFollower({ reloads, log, metrics }),
     running: [],
     custody: undefined,
     bound: { listeners: new Map() },
@@ -127,6 +131,8 @@ async function startParts(parts: Parts): Promise<Primary> {
   log.info({ admin: bindText(admin.bind), policy: digest }, 'ready');
   if (reread !== undefined) running.push(watchFiles(reloads));
   running.push(watchCertificates(() => reloads.inForce.config, log));
+  parts.lists.start();
+  running.push(parts.lists);
 
   const stopped = Promise.withResolvers<void>();
   return {
@@ -189,6 +195,7 @@ function adminParts(parts: Parts, readiness: Readiness, token: () => Secret): Ad
       startedAt,
       nativeTunnel: nativeOrigin() ?? null,
       workers: workers.states(),
+      lists: parts.lists.status(),
       ...whereabouts(parts),
     }),
     log: surroundings.log,

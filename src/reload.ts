@@ -1,10 +1,15 @@
-import type { ReloadEvent } from './audit/event.ts';
-import { bundle, type Candidate } from './candidate.ts';
+import type { RefreshEvent, ReloadEvent, SetRefresh } from './audit/event.ts';
+import { type Bundle, bundle, type Candidate } from './candidate.ts';
+import type { Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import { SekishoError } from './core/errors.ts';
+import { examineListed } from './examine-aside.ts';
 import type { InForce } from './in-force.ts';
 import type { PrimaryMetrics } from './metrics/primary.ts';
 import type { Difference } from './policy/policy.ts';
+import { changesBetween } from './published/changes.ts';
+import { closing, type HeldSet, holding, opening } from './published/held-set.ts';
+import { inSlices } from './slices.ts';
 import type { PrimarySurroundings, Workers } from './workers.ts';
 
 /** How many gain, lose, or go another way. */
@@ -30,6 +35,9 @@ function refuseRotated(current: InForce, next: InForce): void {
   );
 }
 
+/** What a gateway starts with. `bundle`: where others were sent it. */
+export type Started = Pick<Candidate, 'inForce' | 'loaded'> & Partial<Pick<Candidate, 'bundle'>>;
+
 export interface ReloadsOptions extends PrimarySurroundings {
   readonly workers: Workers;
   readonly metrics: PrimaryMetrics;
@@ -47,15 +55,18 @@ export class Reloads {
   /** When that was loaded. */
   loadedAt = new Date();
   readonly #options: ReloadsOptions;
-  #running: Promise<boolean> | undefined;
+  /** Of the files that secrets were read from; undefined: of a start in this very process. */
+  #secretFiles: Bundle['secretFiles'] | undefined;
+  #last: Promise<unknown> = Promise.resolve();
   #waiting: Promise<boolean> | undefined;
 
-  constructor(inForce: InForce, loaded: Loaded, options: ReloadsOptions) {
-    this.inForce = inForce;
-    this.loaded = loaded;
+  constructor(started: Started, options: ReloadsOptions) {
+    this.inForce = started.inForce;
+    this.loaded = started.loaded;
+    this.#secretFiles = started.bundle?.secretFiles;
     this.#options = options;
-    options.log.level = inForce.config.gateway.log;
-    options.metrics.policyLoaded(inForce.digest, Date.now());
+    options.log.level = started.inForce.config.gateway.log;
+    options.metrics.policyLoaded(started.inForce.digest, Date.now());
   }
 
   /**
@@ -65,31 +76,64 @@ export class Reloads {
    * @returns whether the configuration as it now stands is in force; what stood in the way is logged
    */
   reload(): Promise<boolean> {
-    if (this.#running === undefined) {
-      this.#running = this.#reload().finally(() => {
-        this.#running = undefined;
-      });
-      return this.#running;
-    }
-    this.#waiting ??= this.#running.then(() => {
+    this.#waiting ??= this.#alone(() => {
       this.#waiting = undefined;
-      return this.reload();
+      return this.#reload();
     });
     return this.#waiting;
   }
 
+  /**
+   * Has the sets that follow lists hold something else, and closes those whose lists are too old. All else stays as it is,
+   * whatever has become of the files meanwhile.
+   *
+   * @param held of some of them
+   * @returns what changed
+   * @throws SekishoError where that breaks an `expect` test or makes the rules contradict one another: nothing was changed
+   */
+  refresh(held: readonly HeldSet[]): Promise<readonly SetRefresh[]> {
+    return this.#alone(() => this.#refresh(held));
+  }
+
+  /** Puts on record what the sets hold that follow lists. */
+  async recordLists(before: Pick<Config, 'sets'>, ended: number): Promise<readonly SetRefresh[]> {
+    const { config, digest } = this.inForce;
+    const sets = await inSlices(changesBetween(before, config));
+    if (sets.length === 0) return sets;
+    const time = new Date().toISOString();
+    const event: RefreshEvent = {
+      type: 'refresh',
+      time,
+      gateway: config.gateway.name,
+      policy: digest,
+      sets,
+      ended,
+    };
+    await this.#note(event);
+    return sets;
+  }
+
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    await before;
+    return work().finally(resolve);
+  }
+
   async #reload(): Promise<boolean> {
-    const { env, log, reread, metrics, workers } = this.#options;
+    const { env, log, reread, metrics } = this.#options;
     if (reread === undefined) return false;
     try {
-      const { loaded, differences, portable } = await reread(this.inForce.config);
-      const candidate = await bundle(loaded, env, this.inForce.identityHeaders, portable);
-      refuseRotated(this.inForce, candidate.inForce);
-      await workers.prepare(candidate);
-      await this.#swap(candidate, differences);
+      const before = this.inForce;
+      const { loaded, differences, portable } = await reread(before.config);
+      const candidate = await bundle(loaded, env, before.identityHeaders, { portable });
+      refuseRotated(before, candidate.inForce);
+      const ended = await this.#putInForce(candidate, () => this.#reloaded());
+      await this.#record(before.digest, ended, differences);
+      await this.recordLists(before.config, 0);
       return true;
     } catch (error) {
-      workers.discard();
       metrics.reloadRefused();
       if (!(error instanceof SekishoError)) metrics.fault();
       log.error(refusalFacts(error), 'reload refused: nothing was changed');
@@ -97,20 +141,52 @@ export class Reloads {
     }
   }
 
-  async #swap(
-    { inForce: next, loaded }: Candidate,
-    differences: readonly Difference[],
-  ): Promise<void> {
-    const { log, metrics, workers } = this.#options;
-    const from = this.inForce.digest;
-    const { digest: to, config } = next;
-    this.inForce = next;
-    this.loaded = loaded;
+  async #refresh(held: readonly HeldSet[]): Promise<readonly SetRefresh[]> {
+    const { env } = this.#options;
+    const before = this.inForce;
+    const listed = await inSlices(holding(opening(before.config), held));
+    const config = closing(listed, Date.now());
+    const changes = await inSlices(changesBetween(before.config, config));
+    if (changes.length === 0) {
+      // Seen again, and nothing else: of that only the primary tells.
+      this.inForce = { ...before, config };
+      return changes;
+    }
+    const isNew = changes.some(({ counts }) => counts.added + counts.removed > 0);
+    if (isNew) await examineListed(listed);
+    const candidate = await bundle({ ...this.loaded, config }, env, before.identityHeaders, {
+      secretFiles: this.#secretFiles,
+    });
+    const ended = await this.#putInForce(candidate);
+    return this.recordLists(before.config, ended);
+  }
+
+  /** @returns the number of tunnels that this ended */
+  async #putInForce(candidate: Candidate, swapping = () => {}): Promise<number> {
+    const { log, workers } = this.#options;
+    try {
+      await workers.prepare(candidate);
+      this.inForce = candidate.inForce;
+      this.loaded = candidate.loaded;
+      this.#secretFiles = candidate.bundle.secretFiles;
+      log.level = this.inForce.config.gateway.log;
+      swapping();
+      return await workers.swap();
+    } catch (error) {
+      workers.discard();
+      throw error;
+    }
+  }
+
+  #reloaded(): void {
+    const { metrics } = this.#options;
     this.loadedAt = new Date();
-    log.level = config.gateway.log;
-    metrics.policyLoaded(to, Date.now());
+    metrics.policyLoaded(this.inForce.digest, Date.now());
     metrics.reloaded();
-    const ended = await workers.swap();
+  }
+
+  async #record(from: string, ended: number, differences: readonly Difference[]): Promise<void> {
+    const { digest: to, config } = this.inForce;
     const event: ReloadEvent = {
       type: 'reload',
       time: new Date().toISOString(),
@@ -121,9 +197,13 @@ export class Reloads {
       count: differences.length,
       differences: differences.slice(0, LISTED_DIFFERENCES),
     };
-    // A record that cannot be written is the writer's to tell, and undoes nothing: it is in force.
-    await workers.note(event).catch(() => undefined);
-    log.info({ from, to, ...countChanges(differences), ended }, 'reloaded');
+    await this.#note(event);
+    this.#options.log.info({ from, to, ...countChanges(differences), ended }, 'reloaded');
+  }
+
+  /** A record that cannot be written is the writer's to tell, and undoes nothing: it is in force. */
+  #note(event: ReloadEvent | RefreshEvent): Promise<void> {
+    return this.#options.workers.note(event).catch(() => undefined);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ReloadEvent } from './audit/event.ts';
+import type { OwnEvent } from './audit/event.ts';
 import type { CountedHead } from './audit/segment.ts';
 import type { Candidate } from './candidate.ts';
 import type { Bind } from './config/config.ts';
@@ -106,7 +106,7 @@ export class Worker implements Workers {
     this.#next = undefined;
   }
 
-  note(event: ReloadEvent): Promise<void> {
+  note(event: OwnEvent): Promise<void> {
     return this.parts.recorder.note(event);
   }
 

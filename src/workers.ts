@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { SegmentWriters } from './audit/checkpoints.ts';
-import type { ReloadEvent } from './audit/event.ts';
+import type { OwnEvent } from './audit/event.ts';
 import type { Memory } from './audit/trail.ts';
 import type { Candidate } from './candidate.ts';
 import type { Bind, Config } from './config/config.ts';
@@ -56,7 +56,7 @@ export interface Workers extends SegmentWriters, Memory {
   /** Lets go of what was prepared. */
   discard(): void;
   /** Puts something on record that is no exchange. @throws Refusal `audit-unavailable` */
-  note(event: ReloadEvent): Promise<void>;
+  note(event: OwnEvent): Promise<void>;
   metrics(): Promise<readonly MetricSnapshot[]>;
   /** Goes on in new files where logs beside the record were moved away. */
   reopenLogs(): Promise<void>;

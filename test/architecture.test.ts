@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Where the parts are put together, so that everything may be imported; and the log, which none of them imports. */
 const ROOT_FILES = [
+  'aside.ts',
   'candidate.ts',
   'credential-sources.ts',
   'examine-aside.ts',
@@ -65,7 +66,7 @@ const ROOT_FILES = [
   'worker.ts',
   'workers.ts',
 ];
-const JOINING_FOLDERS = ['admin', 'cli', 'lambda', 'processes'];
+const JOINING_FOLDERS = ['admin', 'cli', 'lambda', 'processes', 'published'];
 
 /** No I/O, no clock, no chance. */
 const PURE = ['core', 'policy', 'wire'];

@@ -81,7 +81,7 @@ const TAIL_QUERY = {
     follow: { type: 'integer', enum: [0, 1], default: 0 },
     types: {
       type: 'array',
-      items: { enum: ['decision', 'outcome', 'suppressed', 'reload', 'ranges'] },
+      items: { enum: ['decision', 'outcome', 'suppressed', 'reload', 'refresh', 'ranges'] },
     },
   },
 };

@@ -1,3 +1,4 @@
+import type { SetStatus } from '../published/follower.ts';
 import type { WorkerState } from '../workers.ts';
 
 /** What `/v1/status` answers. Times are ISO 8601, UTC. */
@@ -12,6 +13,8 @@ export interface GatewayStatus {
   /** Where the native part was built that passes the bytes of tunnels: here, or with the release; null: JavaScript does. */
   readonly nativeTunnel: 'built' | 'prebuilt' | null;
   readonly workers: readonly WorkerState[];
+  /** The sets of its rules that follow published lists. */
+  readonly lists: readonly SetStatus[];
   /** What each listener is bound to. */
   readonly listeners: Readonly<Record<string, readonly string[]>>;
   readonly admin: string;

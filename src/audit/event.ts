@@ -105,6 +105,34 @@ export interface ReloadEvent {
   readonly ended: number;
 }
 
+/** What sets hold by published lists is another thing than before; the policy is the same. */
+export interface RefreshEvent {
+  readonly type: 'refresh';
+  readonly time: string;
+  readonly gateway: string;
+  /** The digest of the policy. */
+  readonly policy: string;
+  readonly sets: readonly SetRefresh[];
+  /** Tunnels that were closed because they are no longer allowed. */
+  readonly ended: number;
+}
+
+/** How one set changed. */
+export interface SetRefresh {
+  readonly set: string;
+  /** Its list is too old: nobody passes by it. */
+  readonly closed: boolean;
+  /** The version of its list; null where that has none. */
+  readonly token: string | null;
+  /** Of all that it holds from now on: its networks in order, one to a line. */
+  readonly sha256: string;
+  readonly networks: number;
+  /** The first of the networks that came and went, and how many there are. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly counts: { readonly added: number; readonly removed: number };
+}
+
 /** An allow-list elsewhere was brought to hold published ranges: once before it is changed, once when that is over. */
 export interface RangesEvent {
   readonly type: 'ranges';
@@ -122,7 +150,10 @@ export interface RangesEvent {
   readonly detail?: string;
 }
 
-export type AuditEvent = DecisionEvent | OutcomeEvent | SuppressedEvent | ReloadEvent | RangesEvent;
+/** What stands for itself, away from the path of an exchange. */
+export type OwnEvent = SuppressedEvent | ReloadEvent | RefreshEvent | RangesEvent;
+
+export type AuditEvent = DecisionEvent | OutcomeEvent | OwnEvent;
 
 // What an event leaves out is undefined here: an object that has a property only at times costs more than to write all others.
 
@@ -221,8 +252,7 @@ export function outcomeLine(
   );
 }
 
-/** An event that stands for itself, away from the path of an exchange. */
-export function eventLine(event: SuppressedEvent | ReloadEvent | RangesEvent): string {
+export function eventLine(event: OwnEvent): string {
   return `${printable(JSON.stringify(event))}\n`;
 }
 

@@ -5,7 +5,7 @@ import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import type { Step } from '../core/steps.ts';
 import type { SpanPlace } from '../core/trace-context.ts';
-import { type AuditEvent, eventLine, type ReloadEvent } from './event.ts';
+import { type AuditEvent, eventLine, type OwnEvent } from './event.ts';
 import { ExchangeRecord } from './exchange-record.ts';
 import { RefusalFlood } from './flood.ts';
 import type { Ledger, Recorded, RecordedEnd, RecordSettings } from './ledger.ts';
@@ -83,7 +83,7 @@ export class Recorder {
   }
 
   /** Puts something on record that is no exchange. @throws Refusal `audit-unavailable` */
-  note(event: ReloadEvent): Promise<void> {
+  note(event: OwnEvent): Promise<void> {
     return this.#write(eventLine(event));
   }
 

@@ -39,7 +39,7 @@ export interface FilterOptions {
   readonly text?: string;
 }
 
-export const TYPES = ['decision', 'outcome', 'suppressed', 'reload', 'ranges'] as const;
+export const TYPES = ['decision', 'outcome', 'suppressed', 'reload', 'refresh', 'ranges'] as const;
 
 export function addFilterOptions(command: Command): Command {
   return addTimeOptions(command)

@@ -58,7 +58,8 @@ export async function tailAudit(
 ): Promise<void> {
   const query = new URLSearchParams({ n: String(last), follow: follow ? '1' : '0' });
   if (!json)
-    for (const type of ['outcome', 'suppressed', 'reload', 'ranges']) query.append('types', type);
+    for (const type of ['outcome', 'suppressed', 'reload', 'refresh', 'ranges'])
+      query.append('types', type);
   const response = await admin.get(`/v1/audit/tail?${query}`);
   const colors = pc.createColors(output.isTTY === true && pc.isColorSupported);
   const format = (line: string) =>

@@ -1,5 +1,11 @@
 import type { Colors } from 'picocolors/types.js';
-import type { AuditEvent, DecisionEvent, OutcomeEvent, RangesEvent } from '../audit/event.ts';
+import type {
+  AuditEvent,
+  DecisionEvent,
+  OutcomeEvent,
+  RangesEvent,
+  RefreshEvent,
+} from '../audit/event.ts';
 import { printable } from '../audit/printable.ts';
 import { passes } from '../core/decision.ts';
 
@@ -15,6 +21,7 @@ export function eventLine(event: AuditEvent, colors: Colors): string {
     const what = `new policy ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
     return `${time} ${colors.yellow('~')} ${colors.dim(what)}`;
   }
+  if (event.type === 'refresh') return `${time} ${refreshText(event, colors)}`;
   if (event.type === 'ranges') return `${time} ${rangesText(event, colors)}`;
   const { principal, action } = event;
   const cells = [
@@ -34,6 +41,14 @@ export function eventLine(event: AuditEvent, colors: Colors): string {
     `${bytes(bytesDown)} down`.padStart(13),
     `${Math.round(durationMs)} ms`.padStart(9),
   ].join(' ');
+}
+
+function refreshText({ sets, ended }: RefreshEvent, colors: Colors): string {
+  const parts = sets.map(({ set, closed, counts }) => {
+    const what = `${counts.added} added, ${counts.removed} removed`;
+    return `${printable(set)} ${closed ? 'closed: its list is too old' : what}`;
+  });
+  return `${colors.yellow('~')} ${colors.dim(`lists: ${parts.join('; ')}; ${ended} tunnels ended`)}`;
 }
 
 function rangesText({ target, stage, counts, detail }: RangesEvent, colors: Colors): string {

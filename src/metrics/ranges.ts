@@ -19,6 +19,29 @@ export interface ListCounts {
   readonly token: bigint | undefined;
 }
 
+/** When lists were last seen, and what they were then. */
+export function listSeries(lists: () => readonly ListCounts[]) {
+  return [
+    gauge(
+      {
+        name: 'sekisho_ranges_list_timestamp_seconds',
+        help: 'When the list of a set was last seen at its publisher.',
+      },
+      () => lists().map(({ set, seenMs }) => ({ labels: { set }, value: seenMs / 1000 })),
+    ),
+    gauge(
+      {
+        name: 'sekisho_ranges_list_token',
+        help: 'The version of the list of a set as its publisher counts: AWS by seconds since the epoch.',
+      },
+      () =>
+        lists().flatMap(({ set, token }) =>
+          token === undefined ? [] : [{ labels: { set }, value: Number(token) }],
+        ),
+    ),
+  ];
+}
+
 /** What `ranges watch` knows of its lists and targets. */
 export class RangesMetrics {
   readonly #targets: () => readonly TargetCounts[];
@@ -52,23 +75,7 @@ export class RangesMetrics {
             value: appliedMs / 1000,
           })),
       ),
-      gauge(
-        {
-          name: 'sekisho_ranges_list_timestamp_seconds',
-          help: 'When the list of a set was last seen at its publisher.',
-        },
-        () => this.#lists().map(({ set, seenMs }) => ({ labels: { set }, value: seenMs / 1000 })),
-      ),
-      gauge(
-        {
-          name: 'sekisho_ranges_list_token',
-          help: 'The version of the list of a set as its publisher counts: AWS by seconds since the epoch.',
-        },
-        () =>
-          this.#lists().flatMap(({ set, token }) =>
-            token === undefined ? [] : [{ labels: { set }, value: Number(token) }],
-          ),
-      ),
+      ...listSeries(this.#lists),
       counter(
         {
           name: 'sekisho_ranges_changes_total',

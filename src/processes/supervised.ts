@@ -4,6 +4,7 @@ import type { Loaded } from '../config/load.ts';
 import { PrimaryMetrics } from '../metrics/primary.ts';
 import { preflight } from '../preflight.ts';
 import { type Primary, startPrimary } from '../primary.ts';
+import { withLists } from '../published/complete.ts';
 import { VERSION } from '../version.ts';
 import type { PrimarySurroundings } from '../workers.ts';
 import { settleHeap } from './settle.ts';
@@ -20,8 +21,9 @@ export async function startSupervised(
 ): Promise<Primary> {
   const { env, log } = surroundings;
   const { workers } = loaded.config.gateway;
+  const started = await withLists(loaded);
   const made: Candidate[] = [];
-  await preflight(loaded.config, log, async () => made.push(await bundle(loaded, env)));
+  await preflight(started.config, log, async () => made.push(await bundle(started, env)));
   const [candidate] = made as [Candidate];
   const metrics = new PrimaryMetrics(VERSION, Date.now());
   const supervisor = await Supervisor.open({

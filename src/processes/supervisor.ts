@@ -1,5 +1,5 @@
 import { openSegments } from '../audit/audit.ts';
-import { eventLine, type ReloadEvent } from '../audit/event.ts';
+import { eventLine, type OwnEvent } from '../audit/event.ts';
 import type { CountedHead } from '../audit/segment.ts';
 import type { SegmentWriter, WriterMeter } from '../audit/writer.ts';
 import type { Bundle, Candidate } from '../candidate.ts';
@@ -141,7 +141,7 @@ export class Supervisor implements Workers {
     this.#reloading = undefined;
   }
 
-  async note(event: ReloadEvent): Promise<void> {
+  async note(event: OwnEvent): Promise<void> {
     await this.#writer.write(eventLine(event));
   }
 

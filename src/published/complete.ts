@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Loaded } from '../config/load.ts';
 import { publishedInUse } from '../config/published-uses.ts';
 import { ListFetcher } from '../ranges/fetch/url.ts';
 import { LastGoodCopies, listsDir } from '../ranges/last-good.ts';
@@ -6,7 +7,7 @@ import { readRangeSets } from '../ranges/range-sets.ts';
 import { RangesError } from '../ranges/ranges-error.ts';
 import { OWN_SURROUNDINGS } from '../ranges/surroundings.ts';
 import { inSlices } from '../slices.ts';
-import { type HeldSet, heldOf, holding } from './held-set.ts';
+import { closing, type HeldSet, heldOf, holding } from './held-set.ts';
 
 /** A start or a reload waits no longer for lists that were never fetched. */
 const LIMIT_MS = 60_000;
@@ -48,6 +49,11 @@ export async function completeLists(config: Config): Promise<Config> {
   } finally {
     await fetcher.close();
   }
+}
+
+/** What a gateway starts with: as `completeLists`, and closed where a copy is too old. */
+export async function withLists(loaded: Loaded): Promise<Loaded> {
+  return { ...loaded, config: closing(await completeLists(loaded.config), Date.now()) };
 }
 
 function goodOnes(sets: readonly (Parameters<typeof heldOf>[0] | RangesError)[]): HeldSet[] {

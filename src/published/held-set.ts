@@ -58,6 +58,11 @@ export function standingOf({ published, list }: SetConfig, now: number): ListSta
   return published.tooOld === 'close' ? 'closed' : 'old';
 }
 
+/** The configuration in which no set is closed. */
+export function opening(config: Config): Config {
+  return closing(config, Number.NEGATIVE_INFINITY);
+}
+
 /** The configuration in which the sets are closed whose lists are too old, and no others. */
 export function closing(config: Config, now: number): Config {
   const isClosed = (set: SetConfig) => standingOf(set, now) === 'closed';

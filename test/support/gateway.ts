@@ -10,6 +10,7 @@ import { load } from '../../src/config/load.ts';
 import { examine } from '../../src/examine.ts';
 import { type Gateway, startGateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/log.ts';
+import { completeLists } from '../../src/published/complete.ts';
 
 /** A gateway in this process, on ports of its own, with its record in memory as well. */
 export interface TestGateway {
@@ -55,7 +56,11 @@ export async function startTestGateway(
   );
   const env = options.env ?? {};
   const read = () => load(file, { env });
-  const reread = async (before: Config) => examine(read(), before, Date.now());
+  const reread = async (before: Config) => {
+    const loaded = read();
+    const complete = { ...loaded, config: await completeLists(loaded.config) };
+    return examine(complete, before, Date.now());
+  };
   const gateway = await startGateway(read(), { env, log, reread });
   const events: AuditEvent[] = [];
   const waiting = new Set<() => void>();
