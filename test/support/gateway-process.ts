@@ -7,10 +7,12 @@ import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { authorization, readToken } from '../../src/admin/token.ts';
+import type { SetStatus } from '../../src/published/follower.ts';
 import type { WorkerState } from '../../src/workers.ts';
 import { ROOT } from './sources.ts';
 
 export interface StatusReport {
+  readonly lists: readonly SetStatus[];
   readonly state: string;
   readonly policy: string;
   readonly nativeTunnel: 'built' | 'prebuilt' | null;
@@ -44,14 +46,19 @@ const ASK_AGAIN_MS = 20;
  * Starts a gateway that ends with the test.
  *
  * @param yaml all but `version` and, unless it is there, `admin`
- * @param options `root`: an installation other than this checkout
+ * @param options `root`: an installation other than this checkout; `dir`: where one ran before, with all that it left
  */
 export async function startGatewayProcess(
   t: TestContext,
   yaml: string,
-  options: { env?: NodeJS.ProcessEnv; files?: Record<string, string>; root?: string } = {},
+  options: {
+    env?: NodeJS.ProcessEnv;
+    files?: Record<string, string>;
+    root?: string;
+    dir?: string;
+  } = {},
 ): Promise<GatewayProcess> {
-  const dir = await mkdtemp(join(tmpdir(), 'sekisho-process-'));
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'sekisho-process-')));
   const file = join(dir, 'sekisho.yaml');
   const adminLine = /^admin:/m.test(yaml) ? '' : `admin: { bind: "127.0.0.1:0" }\n`;
   await writeFile(file, `version: 1\n${adminLine}${yaml}`);
