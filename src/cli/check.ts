@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { type Loaded, load } from '../config/load.ts';
+import type { Loaded } from '../config/load.ts';
 import { secretRefs } from '../config/secret-refs.ts';
 import { ConfigError, type Diagnostic, positionText, sortDiagnostics } from '../core/diagnostic.ts';
 import { Ip } from '../core/ip.ts';
@@ -10,6 +10,7 @@ import { compile } from '../policy/policy.ts';
 import { findRuleProblems } from '../policy/problems.ts';
 import { readSecrets } from '../secret/read.ts';
 import { EXIT } from './exit-codes.ts';
+import { loadRecalled } from './recalled.ts';
 
 interface CheckOptions {
   readonly config: string;
@@ -34,8 +35,8 @@ export function checkCommand(): Command {
     .option('--json', 'print one JSON object')
     .option('--no-secrets', 'do without the secrets and the variables of exits')
     .addHelpText('after', '\nExample:\n  sekisho check -c sekisho.yaml --no-secrets\n')
-    .action((options: CheckOptions) => {
-      const report = check(options);
+    .action(async (options: CheckOptions) => {
+      const report = await check(options);
       process.stdout.write(
         options.json ? `${JSON.stringify(report)}\n` : reportText(report, options.config),
       );
@@ -46,11 +47,12 @@ export function checkCommand(): Command {
 /** The decisions of a policy do not depend on where its exits leave from. */
 const ANY_ADDRESS = Ip.parse('0.0.0.0');
 
-function check({ config: file, secrets }: CheckOptions): CheckReport {
+async function check({ config: file, secrets }: CheckOptions): Promise<CheckReport> {
   const now = Date.now();
   let loaded: Loaded;
   try {
-    loaded = load(file, { env: process.env, now, unsetExit: secrets ? undefined : ANY_ADDRESS });
+    const unsetExit = secrets ? undefined : ANY_ADDRESS;
+    loaded = await loadRecalled(file, { env: process.env, now, unsetExit });
   } catch (error) {
     const { faults } = asConfigError(error);
     return { ok: false, faults, warnings: [], digest: null, expectations: null };

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { load } from '../config/load.ts';
+import type { Config } from '../config/config.ts';
 import { type Difference, diff } from '../policy/policy.ts';
 import { EXIT } from './exit-codes.ts';
+import { loadRecalled, tellListWarnings } from './recalled.ts';
 
 export function diffCommand(): Command {
   return new Command('diff')
@@ -11,14 +12,19 @@ export function diffCommand(): Command {
     .argument('<new>', 'the configuration as it will be')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  sekisho diff running.yaml sekisho.yaml\n')
-    .action((before: string, after: string, options: { json?: true }) => {
-      const read = (file: string) => load(file, { env: process.env }).config;
-      const differences = diff(read(before), read(after), Date.now());
+    .action(async (before: string, after: string, options: { json?: true }) => {
+      const differences = diff(await read(before), await read(after), Date.now());
       process.stdout.write(
         options.json ? `${JSON.stringify({ differences })}\n` : differencesText(differences),
       );
       process.exitCode = differences.length === 0 ? EXIT.done : EXIT.found;
     });
+}
+
+async function read(file: string): Promise<Config> {
+  const loaded = await loadRecalled(file, { env: process.env });
+  tellListWarnings(loaded);
+  return loaded.config;
 }
 
 const VERBS = {

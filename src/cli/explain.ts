@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import type { PrincipalConfig } from '../config/config.ts';
-import { load } from '../config/load.ts';
 import { passes } from '../core/decision.ts';
 import {
   type Authority,
@@ -24,6 +23,7 @@ import {
   type RuleExplanation,
 } from '../policy/policy.ts';
 import { EXIT } from './exit-codes.ts';
+import { loadRecalled, tellListWarnings } from './recalled.ts';
 
 interface ExplainOptions {
   readonly config: string;
@@ -52,8 +52,10 @@ export function explainCommand(): Command {
       'after',
       '\nExample:\n  sekisho explain --principal orders-fn --to api.github.com:443\n',
     )
-    .action((options: ExplainOptions, command: Command) => {
-      const { config } = load(options.config, { env: process.env });
+    .action(async (options: ExplainOptions, command: Command) => {
+      const loaded = await loadRecalled(options.config, { env: process.env });
+      tellListWarnings(loaded);
+      const { config } = loaded;
       const principal = principalOf(options.principal, config.principals, command);
       const question = questionOf(options, principal, Date.now());
       const explanation = explain(compile(config), question, options.address);

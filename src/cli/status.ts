@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import type { Colors } from 'picocolors/types.js';
 import type { GatewayStatus } from '../admin/status.ts';
 import { printable } from '../audit/printable.ts';
+import type { SetStatus } from '../published/follower.ts';
 import { type AdminClient, findAdmin } from './admin-client.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -20,7 +21,7 @@ export function statusCommand(): Command {
     });
 }
 
-/** @returns whether all of it accepts clients */
+/** @returns whether all of it accepts clients, and no set of it is closed */
 export async function printStatus(
   admin: AdminClient,
   asJson: boolean,
@@ -29,7 +30,9 @@ export async function printStatus(
   const status = (await json(await admin.get('/v1/status'))) as GatewayStatus;
   const colors = pc.createColors(output.isTTY === true && pc.isColorSupported);
   output.write(asJson ? `${JSON.stringify(status)}\n` : statusText(status, Date.now(), colors));
-  return status.state === 'accepting' && status.workers.every(({ state }) => state === 'accepting');
+  const { state, workers, lists } = status;
+  const accepts = state === 'accepting' && workers.every((worker) => worker.state === 'accepting');
+  return accepts && lists.every(({ standing }) => standing !== 'closed');
 }
 
 function statusText(status: GatewayStatus, now: number, colors: Colors): string {
@@ -41,6 +44,7 @@ function statusText(status: GatewayStatus, now: number, colors: Colors): string 
     ...Object.entries(listeners).map(([name, binds]) => [name, binds.join(', ')]),
     ['admin', admin],
     ['tunnels', tunnelsText(status.nativeTunnel)],
+    ...status.lists.map((list) => [list.set, listText(list, since, colors)]),
     ...workers.map((worker) => [
       `worker ${worker.number}`,
       `${shown(worker.state, colors)}  pid ${worker.pid ?? '-'}, since ${since(worker.startedAt)}, ` +
@@ -52,6 +56,20 @@ function statusText(status: GatewayStatus, now: number, colors: Colors): string 
   const head = `${colors.bold(printable(gateway))} ${version}  ${shown(state, colors)}, started ${since(status.startedAt)}`;
   return `${[head, ...lines].join('\n')}\n`;
 }
+
+function listText(
+  { standing, networks, token, seenAt, problem }: SetStatus,
+  since: (time: string) => string,
+  colors: Colors,
+): string {
+  const how = standing === 'current' ? '' : `  ${colors.yellow(STANDINGS[standing])}`;
+  const seen = seenAt === null ? 'never seen' : `list seen ${since(seenAt)}`;
+  const version = token === null ? '' : ` (${printable(token)})`;
+  const why = problem === null ? '' : `; ${printable(problem)}`;
+  return `${networks} networks, ${seen}${version}${how}${why}`;
+}
+
+const STANDINGS = { old: 'too old', closed: 'too old: closed' } as const;
 
 function tunnelsText(native: GatewayStatus['nativeTunnel']): string {
   if (native === null) return 'in JavaScript: the native part is not there';

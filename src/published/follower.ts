@@ -84,6 +84,7 @@ export class ListFollower {
         await this.#round(signal);
         dueMs = performance.now() + refresh.everyMs + Math.random() * refresh.jitterMs;
       }
+      if (signal.aborted) return;
       await this.#judgeAges();
       const restMs = Math.min(dueMs - performance.now(), this.#untilTooOldMs(), AGES_MS);
       await sleep(Math.max(1, restMs), undefined, { signal }).catch(() => undefined);

@@ -41,7 +41,7 @@ principals:
   near: { identify: [{ clientAddress: [office] }] }
 sets:
   saas: { ranges: { url: "${server.url}/saas", maxAge: 1h } }
-  office: { ranges: { url: "${server.url}/office", maxAge: 3s, tooOld: close } }
+  office: { ranges: { url: "${server.url}/office", maxAge: 6s, tooOld: close } }
 rules:
   - { name: saas, allow: [app], to: [saas], ports: [${upstream.port}, ${echo.port}], addresses: [127.0.0.1], tls: off }
   - { name: near, allow: [near], to: [near.localhost], ports: [${upstream.port}], addresses: [127.0.0.1] }
