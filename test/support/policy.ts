@@ -6,7 +6,9 @@ import type {
   ParentExit,
   PrincipalConfig,
   RuleConfig,
+  SetConfig,
 } from '../../src/config/config.ts';
+import type { PublishedSetConfig } from '../../src/config/ranges-config.ts';
 import { type Destination, parseAuthority } from '../../src/core/destination.ts';
 import { Hostname } from '../../src/core/hostname.ts';
 import { Cidr, Ip } from '../../src/core/ip.ts';
@@ -62,7 +64,7 @@ export function allow(written: WrittenAllow): AllowRule {
     ...base(written, 'allowing'),
     effect: 'allow',
     principals: written.allow ?? ['*'],
-    addresses: written.addresses?.map(network),
+    addresses: written.addresses?.map((text) => (text.includes('.') ? network(text) : text)),
     tls: written.tls ?? 'required',
     via: written.via,
     with: written.with,
@@ -134,6 +136,20 @@ export function policyConfig(
     enforcement: written.enforcement ?? 'enforce',
     exits: written.exits ?? [],
   };
+}
+
+/** A set that follows a published list. */
+export function publishedSet(networks: readonly string[], closed = false): SetConfig {
+  const published: PublishedSetConfig = {
+    provider: 'plain',
+    from: { kind: 'file', path: '/list' },
+    filters: { service: [], region: [], borderGroup: [] },
+    family: undefined,
+    maxAgeMs: 60_000,
+    tooOld: 'close',
+  };
+  const list = { token: undefined, seenMs: NOW, sha256: networks.join() };
+  return { entries: networks.map(setEntry), published, list, closed, at };
 }
 
 function setEntry(text: string) {
