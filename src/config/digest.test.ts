@@ -8,7 +8,7 @@ principals:
   a: { owner: x, identify: [{ header: { name: X-A, value: { env: A } } }] }
   b: { identify: [{ bearer: { token: { literal: one } } }] }
 groups: { g: [a] }
-sets: { s: { hosts: { file: s.txt } } }
+sets: { s: { hosts: { file: s.txt } }, p: { ranges: { provider: aws, region: eu-west-1 } } }
 rules:
   - { name: r1, allow: [g], to: [s], via: e }
   - { name: r2, deny: ["*"], to: [b.example], expires: 2027-01-01 }
@@ -74,6 +74,7 @@ const OTHER: Readonly<Record<string, () => string>> = {
   'a parent proxy': () => digest(edit('proxy.example:3128', 'proxy.example:3129')),
   'who resolves': () => digest(edit('credential: c }', 'credential: c, resolve: parent }')),
   'the user that a parent proxy knows': () => digest(edit('username: gw', 'username: other')),
+  'what a set takes of a published list': () => digest(edit('eu-west-1', 'eu-west-2')),
   'the members of a group': () => digest(edit('g: [a]', 'g: [a, b]')),
 };
 

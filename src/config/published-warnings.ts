@@ -1,4 +1,4 @@
-import { type Diagnostic, type Position, quote, warning } from '../core/diagnostic.ts';
+import { type Diagnostic, quote, warning } from '../core/diagnostic.ts';
 import type { NetworkList } from '../core/networks.ts';
 import { isRented } from '../core/rented-addresses.ts';
 import type { Config } from './config.ts';
@@ -27,9 +27,10 @@ function findRentedPrincipals({ principals }: Config, namesIn: NamesIn): Diagnos
     identify
       .filter(({ header, basic, bearer }) => !(header || basic || bearer))
       .flatMap(({ clientAddress, at }) =>
-        namesIn(clientAddress).map((set) =>
-          tell(at, set, `and is taken for ${quote(name)}`, 'ask for a header, basic or bearer too'),
-        ),
+        namesIn(clientAddress).map((set) => {
+          const message = `whoever rents an address of ${quote(set)} is the principal ${quote(name)}`;
+          return warning(at, message, 'ask for a header, basic or bearer in the same entry');
+        }),
       ),
   );
 }
@@ -37,8 +38,8 @@ function findRentedPrincipals({ principals }: Config, namesIn: NamesIn): Diagnos
 function findRentedBalancers({ listeners }: Config, namesIn: NamesIn): Diagnostic[] {
   return listeners.flatMap(({ name, proxyProtocol, at }) =>
     namesIn(proxyProtocol?.from).map((set) => {
-      const what = `whose PROXY headers the listener ${quote(name)} believes`;
-      return tell(at, set, what, 'name the networks of your own balancers');
+      const message = `the listener ${quote(name)} believes the PROXY headers of whoever rents an address of ${quote(set)}`;
+      return warning(at, message, 'name the networks of your own balancers');
     }),
   );
 }
@@ -47,16 +48,8 @@ function findRentedDestinations({ rules }: Config, rented: ReadonlySet<string>):
   return rules.flatMap(({ effect, name, to, at }) =>
     to.flatMap((pattern) => {
       if (effect === 'deny' || pattern.kind !== 'set' || !rented.has(pattern.set)) return [];
-      const what = `where the rule ${quote(name)} lets pass`;
-      return [tell(at, pattern.set, what, 'name hosts, and the set under addresses')];
+      const message = `the rule ${quote(name)} allows whatever somebody runs on a rented address of ${quote(pattern.set)}`;
+      return [warning(at, message, 'name hosts under to, and the set under addresses')];
     }),
-  );
-}
-
-function tell(at: Position, set: string, what: string, remedy: string): Diagnostic {
-  return warning(
-    at,
-    `every customer of its provider has addresses of ${quote(set)}, ${what}`,
-    remedy,
   );
 }

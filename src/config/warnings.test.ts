@@ -132,3 +132,26 @@ test('a credential that nothing uses is told', () => {
     '4:16: nothing uses the credential "c"; use it or remove it',
   );
 });
+
+test('a set of addresses that anybody can rent says little of who or what is there', () => {
+  warns(
+    `sets:
+  ec2: { ranges: { provider: aws, service: EC2, region: ap-northeast-1 } }
+  hooks: { ranges: { provider: github, service: hooks } }
+listeners: { l: { type: forward-proxy, bind: "127.0.0.1:0", from: [ec2], proxyProtocol: { from: [ec2] } } }
+principals:
+  alone: { identify: [{ clientAddress: [ec2] }] }
+  both: { identify: [{ bearer: { token: { env: T } }, clientAddress: [ec2] }] }
+  narrow: { identify: [{ clientAddress: [hooks] }] }
+rules:
+  - { name: r, allow: [alone, both, narrow], to: [ec2, hooks] }
+  - { name: n, allow: [both], to: [a.example], addresses: [ec2] }
+  - { name: d, deny: ["*"], to: [ec2] }
+`,
+    '5:14: the listener "l" believes the PROXY headers of whoever rents an address of "ec2"; name the networks of your own balancers',
+    '7:23: the principal "alone" may come from ec2, whose PROXY headers the listener "l" believes; keep balancers in a subnet that holds no clients',
+    '7:23: whoever rents an address of "ec2" is the principal "alone"; ask for a header, basic or bearer in the same entry',
+    '8:22: the principal "both" may come from ec2, whose PROXY headers the listener "l" believes; keep balancers in a subnet that holds no clients',
+    '11:5: the rule "r" allows whatever somebody runs on a rented address of "ec2"; name hosts under to, and the set under addresses',
+  );
+});
