@@ -235,6 +235,13 @@ export class PrimaryMetrics {
       ),
       gauge(
         {
+          name: 'sekisho_ranges_set_outdated',
+          help: '1: the list of this set was not seen for longer than its maxAge.',
+        },
+        each(({ standing }) => (standing === 'current' ? 0 : 1)),
+      ),
+      gauge(
+        {
           name: 'sekisho_ranges_set_closed',
           help: '1: nobody passes by this set, since its list is too old.',
         },

@@ -119,8 +119,9 @@ async function startBusy(t: { after(done: () => Promise<void>): void }) {
     `gateway: { resolvers: ["${dns.address}"] }
 traces: { otlp: { url: "${collector.url}" } }
 listeners:
-  egress: { type: forward-proxy, bind: "127.0.0.1:0" }
+  egress: { type: forward-proxy, bind: "127.0.0.1:0", from: [lab] }
   secure: { type: forward-proxy, bind: "127.0.0.1:0", tls: { certificate: { file: gw.crt }, key: { file: gw.key } } }
+sets: { lab: { ranges: { file: lab.txt } } }
 principals:
   local: { identify: [{ clientAddress: [127.0.0.1] }] }
   trial: { report: true, identify: [{ clientAddress: [127.0.0.1], header: { name: X-Trial, value: { env: TRIAL } } }] }
@@ -135,6 +136,7 @@ audit: { checkpoint: { key: { file: audit.key } } }
       env: { TRIAL: 'yes' },
       files: {
         'audit.key': String(PRIVATE_KEY),
+        'lab.txt': '127.0.0.0/8\n',
         'gw.crt': cert.toString(),
         'gw.key': key.toString(),
       },
