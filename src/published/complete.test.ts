@@ -52,7 +52,10 @@ test('without a copy and without a publisher nothing starts, and the error names
   server.answer = (_request, response) => response.destroy();
   await assert.rejects(completeLists(config), (error: RangesError) => {
     assert.equal(error.code, 'ranges-unavailable');
-    assert.match(error.message, /set office holds: .* or run: sekisho ranges show office/);
+    assert.match(
+      error.message,
+      /set office holds: .*cannot be fetched.*sekisho ranges show office/,
+    );
     return true;
   });
 });

@@ -61,7 +61,7 @@ function goodOnes(sets: readonly (Parameters<typeof heldOf>[0] | RangesError)[])
 }
 
 function unknown(set: string, { code, message }: RangesError): RangesError {
-  const remedy = `let this host reach it (ranges.fetch), or run: sekisho ranges show ${set}`;
+  const remedy = `there is a copy to start by once this succeeds here: sekisho ranges show ${set}`;
   return new RangesError(
     code,
     `nothing is known of what the set ${set} holds: ${message}; ${remedy}`,

@@ -73,21 +73,32 @@ export class ListFollower {
     });
   }
 
-  /** Looks at once, and then on the schedule; in between, whether a list has become too old. */
   async #run(): Promise<void> {
-    const { signal } = this.#stopping;
     await this.#options.reloads.recordLists(NOTHING_HELD, 0);
-    let dueMs = 0;
+    await Promise.all([this.#keepLooking(), this.#keepJudging()]);
+  }
+
+  /** Looks at once, and then on the schedule. */
+  async #keepLooking(): Promise<void> {
+    const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const { refresh } = this.#options.reloads.inForce.config.ranges;
-      if (performance.now() >= dueMs) {
-        await this.#round(signal);
-        dueMs = performance.now() + refresh.everyMs + Math.random() * refresh.jitterMs;
+      await this.#round(signal);
+      const { everyMs, jitterMs } = this.#options.reloads.inForce.config.ranges.refresh;
+      await rest(everyMs + Math.random() * jitterMs, signal);
+    }
+  }
+
+  /** While a look takes long, too: a publisher that hangs keeps no set open. */
+  async #keepJudging(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        this.#tellChanges(await this.#options.reloads.refresh([]));
+      } catch (error) {
+        this.#fault(error);
       }
-      if (signal.aborted) return;
-      await this.#judgeAges();
-      const restMs = Math.min(dueMs - performance.now(), this.#untilTooOldMs(), AGES_MS);
-      await sleep(Math.max(1, restMs), undefined, { signal }).catch(() => undefined);
+      this.#tellStandings();
+      await rest(Math.min(this.#untilTooOldMs(), AGES_MS), signal);
     }
   }
 
@@ -117,12 +128,11 @@ export class ListFollower {
       throw error;
     }
     for (const name of names) this.#problems.delete(name);
+    this.#tellStandings();
   }
 
-  /** A set closes when nobody knows any longer what it holds, and opens by the next list that is seen. */
-  async #judgeAges(): Promise<void> {
-    const { log, reloads } = this.#options;
-    this.#tellChanges(await reloads.refresh([]));
+  #tellStandings(): void {
+    const { log } = this.#options;
     for (const { set, standing, seenAt } of this.status()) {
       if (standing === (this.#told.get(set) ?? 'current')) continue;
       this.#told.set(set, standing);
@@ -165,6 +175,11 @@ export class ListFollower {
     metrics.fault();
     log.error({ err: error }, 'a fault of the gateway itself: lists are not followed');
   }
+}
+
+/** @throws nothing when it is interrupted */
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 const MEANS: Readonly<Record<Exclude<ListStanding, 'current'>, string>> = {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import { RawClient, statusOf } from '../support/clients.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
@@ -21,10 +22,10 @@ async function surroundings(t: TestContext) {
     await upstream.close();
     await echo.close();
   });
-  const published = { saas: list(), office: list('127.0.0.1') };
+  const published = { saas: list(), office: list('127.0.0.1'), fresh: isDown };
   server.answer = (request, response) => {
-    const name = request.url?.endsWith('saas') ? 'saas' : 'office';
-    published[name](request, response);
+    const name = request.url?.split('/').at(-1);
+    published[name === 'saas' || name === 'office' ? name : 'fresh'](request, response);
   };
   return { server, published, upstream, echo };
 }
@@ -156,6 +157,24 @@ test('a gateway follows the lists of its rules and principals without a restart'
     published.office = list('127.0.0.1');
     await again;
     assert.deepEqual(await near(), [200]);
+  });
+
+  await t.test('a reload waits for a list that is new, and is refused without it', async () => {
+    const { server, upstream } = around;
+    const fresh = `fresh: { ranges: { url: "${server.url}/fresh" } }`;
+    const rule = `{ name: fresh, allow: [app], to: [fresh], ports: [${upstream.port}], addresses: [127.0.0.1], tls: off }`;
+    const text = (await readFile(gateway.file, 'utf8'))
+      .replace('\nsets:\n', `\nsets:\n  ${fresh}\n`)
+      .replace('\nrules:\n', `\nrules:\n  - ${rule}\n`);
+    const refused = next(/nothing is known of what the set fresh holds.*reload refused/);
+    await writeFile(gateway.file, text);
+    await refused;
+    assert.deepEqual(await app(), [403]);
+    around.published.fresh = list('127.0.0.1');
+    const reloaded = next(/"msg":"reloaded"/);
+    gateway.child.kill('SIGHUP');
+    await reloaded;
+    assert.deepEqual(await app(), [200]);
   });
 });
 
