@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SetRefresh } from '../audit/event.ts';
-import type { Config } from '../config/config.ts';
+import type { Config, SetConfig } from '../config/config.ts';
 import { publishedInUse } from '../config/published-uses.ts';
 import type { PublishedSetConfig } from '../config/ranges-config.ts';
 import { SekishoError } from '../core/errors.ts';
@@ -31,7 +31,7 @@ export interface SetStatus {
 }
 
 /** Between two looks at how old lists are. */
-const AGES_MS = 60_000;
+const AGES_MS = 1_000;
 
 /** Keeps what the gateway's own sets hold equal to their lists: in the primary alone, once for each list. */
 export class ListFollower {
@@ -64,7 +64,7 @@ export class ListFollower {
       const { list, entries } = set;
       return {
         set: name,
-        standing: set.closed ? 'closed' : standingOf(set, Date.now()),
+        standing: standingInForce(set),
         networks: entries.length,
         token: list?.token ?? null,
         seenAt: list === undefined ? null : new Date(list.seenMs).toISOString(),
@@ -93,13 +93,19 @@ export class ListFollower {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
-        this.#tellChanges(await this.#options.reloads.refresh([]));
+        if (this.#isToBeClosed()) await this.#options.reloads.refresh([]);
       } catch (error) {
         this.#fault(error);
       }
       this.#tellStandings();
-      await rest(Math.min(this.#untilTooOldMs(), AGES_MS), signal);
+      await rest(AGES_MS, signal);
     }
+  }
+
+  #isToBeClosed(): boolean {
+    const { config } = this.#options.reloads.inForce;
+    const sets = publishedInUse(config).map((name) => config.sets.get(name) as SetConfig);
+    return sets.some((set) => standingOf(set, Date.now()) === 'closed' && !set.closed);
   }
 
   async #round(signal: AbortSignal): Promise<void> {
@@ -128,7 +134,6 @@ export class ListFollower {
       throw error;
     }
     for (const name of names) this.#problems.delete(name);
-    this.#tellStandings();
   }
 
   #tellStandings(): void {
@@ -139,17 +144,6 @@ export class ListFollower {
       if (standing === 'current') log.info({ set, seenAt }, 'the list of a set is current again');
       else log.warn({ set, seenAt, standing }, `the list of a set is too old: ${MEANS[standing]}`);
     }
-  }
-
-  #untilTooOldMs(): number {
-    const { config } = this.#options.reloads.inForce;
-    const now = Date.now();
-    const left = publishedInUse(config).flatMap((name) => {
-      const { published, list } = config.sets.get(name) ?? {};
-      const ms = published && list && list.seenMs + published.maxAgeMs - now;
-      return ms !== undefined && ms >= 0 ? [ms + 1] : [];
-    });
-    return Math.min(...left);
   }
 
   #tellChanges(changes: readonly SetRefresh[]): void {
@@ -186,6 +180,12 @@ const MEANS: Readonly<Record<Exclude<ListStanding, 'current'>, string>> = {
   old: 'it is gone by all the same',
   closed: 'nobody passes by it',
 };
+
+/** A set is closed once it is so in force. */
+function standingInForce(set: SetConfig): ListStanding {
+  if (set.closed) return 'closed';
+  return standingOf(set, Date.now()) === 'current' ? 'current' : 'old';
+}
 
 const NOTHING_HELD: Pick<Config, 'sets'> = { sets: new Map() };
 
