@@ -64,7 +64,7 @@ export function allow(written: WrittenAllow): AllowRule {
     ...base(written, 'allowing'),
     effect: 'allow',
     principals: written.allow ?? ['*'],
-    addresses: written.addresses?.map((text) => (text.includes('.') ? network(text) : text)),
+    addresses: written.addresses?.map((text) => (/^\w+$/.test(text) ? text : network(text))),
     tls: written.tls ?? 'required',
     via: written.via,
     with: written.with,
