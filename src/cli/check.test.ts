@@ -147,3 +147,16 @@ test('a certificate of the gateway that ends soon is told', (t) => {
   );
   assert.equal(status, 0);
 });
+
+test('a set that follows a list is gone by its copy alone, and what is missing is told', (t) => {
+  const yaml = GOOD.replace(
+    'principals:',
+    'sets: { ec2: { ranges: { provider: aws, service: S3 } } }\nprincipals:',
+  ).replace('.com] }]', '.com] }, { name: s, allow: [app], to: [b.example], addresses: [ec2] }]');
+  const { status, stdout } = sekisho(t, yaml, ['check'], { TOKEN: 'x' });
+  assert.match(
+    stdout,
+    /^sekisho\.yaml:2:9: warning: there is no copy of the list of the set "ec2": here it holds nothing; fetch it: sekisho ranges show ec2$/m,
+  );
+  assert.equal(status, 0);
+});
