@@ -1,5 +1,5 @@
+import { FollowedMetrics } from './followed.ts';
 import { ProcessMetrics } from './process.ts';
-import { listSeries } from './ranges.ts';
 import { RecordMetrics } from './record.ts';
 import { counter, gauge } from './series.ts';
 import type { MetricSnapshot } from './snapshot.ts';
@@ -21,20 +21,11 @@ export interface WorkerCounts {
   readonly restarts: number;
 }
 
-/** How the list of a set stands that the gateway's own rules name. */
-export interface FollowedCounts {
-  readonly set: string;
-  readonly standing: string;
-  readonly networks: number;
-  readonly token: string | null;
-  /** ISO 8601, UTC. */
-  readonly seenAt: string | null;
-}
-
 /** What only one process of a gateway knows: its policy, reloads, checkpoints. */
 export class PrimaryMetrics {
   /** For what it puts on record itself. */
   readonly record = new RecordMetrics();
+  readonly lists = new FollowedMetrics();
   readonly #startedMs: number;
   readonly #version: string;
   readonly #process = new ProcessMetrics('primary');
@@ -42,9 +33,6 @@ export class PrimaryMetrics {
   #endings: () => Endings = () => ({ certificates: [], credentials: [] });
   #policy: { readonly digest: string; readonly loadedMs: number } | undefined;
   #checkpointMs: number | undefined;
-  #lists: () => readonly FollowedCounts[] = () => [];
-  readonly #refreshes = new Map<string, number>();
-  readonly #failures = new Map<string, number>();
   readonly #counts = { reloads: 0, refused: 0, checkpoints: 0, copies: 0, faults: 0 };
 
   /** @param nowMs milliseconds since the epoch */
@@ -90,21 +78,6 @@ export class PrimaryMetrics {
     this.#counts.faults++;
   }
 
-  /** Of sets of the gateway's own rules. */
-  watchLists(lists: () => readonly FollowedCounts[]): void {
-    this.#lists = lists;
-  }
-
-  /** What a set holds is another thing than before. */
-  listRefreshed(set: string): void {
-    this.#refreshes.set(set, (this.#refreshes.get(set) ?? 0) + 1);
-  }
-
-  /** A look at a list that renewed nothing. */
-  listFailed(set: string): void {
-    this.#failures.set(set, (this.#failures.get(set) ?? 0) + 1);
-  }
-
   async snapshot(): Promise<MetricSnapshot> {
     const series = [
       ...this.record.series,
@@ -113,7 +86,7 @@ export class PrimaryMetrics {
       ...this.#policySeries(),
       ...this.#checkpointSeries(),
       ...this.#endingSeries(),
-      ...this.#listSeries(),
+      ...this.lists.series,
       faults(() => this.#counts.faults),
       gauge(
         { name: 'sekisho_build_info', help: 'Always 1; the labels say what is running.' },
@@ -205,61 +178,6 @@ export class PrimaryMetrics {
               : [{ labels: { credential: name }, value: Math.floor(expiresMs / 1000) }],
           ),
         'max',
-      ),
-    ];
-  }
-
-  #listSeries() {
-    const each = (value: (counts: FollowedCounts) => number) => () =>
-      this.#lists().map((counts) => ({ labels: { set: counts.set }, value: value(counts) }));
-    const seen = () =>
-      this.#lists().flatMap(({ set, seenAt, token }) =>
-        seenAt === null
-          ? []
-          : [
-              {
-                set,
-                seenMs: Date.parse(seenAt),
-                token: token === null ? undefined : BigInt(token),
-              },
-            ],
-      );
-    return [
-      ...listSeries(seen),
-      gauge(
-        {
-          name: 'sekisho_ranges_set_networks',
-          help: 'Networks that a set of the gateway’s own rules holds.',
-        },
-        each(({ networks }) => networks),
-      ),
-      gauge(
-        {
-          name: 'sekisho_ranges_set_outdated',
-          help: '1: the list of this set was not seen for longer than its maxAge.',
-        },
-        each(({ standing }) => (standing === 'current' ? 0 : 1)),
-      ),
-      gauge(
-        {
-          name: 'sekisho_ranges_set_closed',
-          help: '1: nobody passes by this set, since its list is too old.',
-        },
-        each(({ standing }) => (standing === 'closed' ? 1 : 0)),
-      ),
-      counter(
-        {
-          name: 'sekisho_ranges_set_refreshes_total',
-          help: 'How often a set came to hold something else, by its list.',
-        },
-        each(({ set }) => this.#refreshes.get(set) ?? 0),
-      ),
-      counter(
-        {
-          name: 'sekisho_ranges_set_failures_total',
-          help: 'Looks at the list of a set that renewed nothing: not to be had, or refused; the log has why.',
-        },
-        each(({ set }) => this.#failures.get(set) ?? 0),
       ),
     ];
   }

@@ -44,7 +44,7 @@ export class ListFollower {
 
   constructor(options: FollowerOptions) {
     this.#options = options;
-    options.metrics.watchLists(() => this.status());
+    options.metrics.lists.watch(() => this.status());
   }
 
   start(): void {
@@ -150,7 +150,7 @@ export class ListFollower {
     const { log, metrics } = this.#options;
     for (const { set, token, networks, counts } of changes) {
       if (counts.added + counts.removed === 0) continue;
-      metrics.listRefreshed(set);
+      metrics.lists.refreshed(set);
       log.info({ set, token, networks, ...counts }, 'a set holds what its list has now');
     }
   }
@@ -159,7 +159,7 @@ export class ListFollower {
     const { log, metrics } = this.#options;
     for (const set of names) {
       this.#problems.set(set, message);
-      metrics.listFailed(set);
+      metrics.lists.failed(set);
     }
     log.warn({ sets: names, code }, `sets stay as they are: ${message}`);
   }
