@@ -1,48 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { on, once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
+import { type Agent, startAgent } from '../support/agent.ts';
 import type { AwsIdentity } from '../support/aws/sigv4.ts';
 import { RawClient, run } from '../support/clients.ts';
 import { TOKEN } from '../support/credential-gateway.ts';
 import { type DeployedFunction, deploySigning } from '../support/deployed-function.ts';
 import { needs } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
-
-interface Agent {
-  readonly port: number;
-  readonly pid: number;
-  readonly log: () => string;
-}
-
-async function startAgent(
-  t: TestContext,
-  env: Record<string, string>,
-  args: readonly string[] = ['--function', 'sign', '--bind', '127.0.0.1:0'],
-): Promise<Agent> {
-  const child = spawn(process.execPath, [join(ROOT, 'bin/sekisho.js'), 'agent', ...args], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  t.after(async () => {
-    if (child.exitCode !== null) return;
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  });
-  let log = '';
-  for await (const [chunk] of on(child.stderr, 'data', { close: ['end'] })) {
-    log += chunk;
-    const port = Number(/"listening":"http:\/\/127\.0\.0\.1:(\d+)"/.exec(log)?.[1]);
-    if (!(port > 0)) continue;
-    child.stderr.on('data', (more) => {
-      log += more;
-    });
-    return { port, pid: child.pid as number, log: () => log };
-  }
-  throw new Error(`the agent ended: ${log}`);
-}
 
 const forms = [
   TOKEN,

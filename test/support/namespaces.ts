@@ -1,5 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Finished, run } from './clients.ts';
 import { needs, STRICT } from './programs.ts';
 
@@ -65,12 +67,22 @@ export class Namespace {
     this.ip('address', 'del', address, 'dev', 'cable');
   }
 
+  /** What its programs find as /etc/hosts: `ip netns exec` puts it in the place of the machine's own. */
+  setHosts(text: string): void {
+    mkdirSync(this.#etc, { recursive: true });
+    writeFileSync(join(this.#etc, 'hosts'), text);
+  }
+
   ip(...args: readonly string[]): void {
     ip('-n', this.name, ...args);
   }
 
   run(command: string, ...args: readonly string[]): Promise<Finished> {
-    return run('ip', ['netns', 'exec', this.name, command, ...args]);
+    return this.runWith({}, command, ...args);
+  }
+
+  runWith(env: NodeJS.ProcessEnv, command: string, ...args: readonly string[]): Promise<Finished> {
+    return run('ip', ['netns', 'exec', this.name, command, ...args], { env });
   }
 
   /** Runs until `remove`. */
@@ -92,6 +104,11 @@ export class Namespace {
 
   remove(): void {
     ip('netns', 'del', this.name);
+    rmSync(this.#etc, { recursive: true, force: true });
+  }
+
+  get #etc(): string {
+    return join('/etc/netns', this.name);
   }
 }
 
