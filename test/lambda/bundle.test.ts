@@ -4,12 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { parse } from 'yaml';
 import { zip } from '../../src/lambda/bundle/zip.ts';
 import { FUNCTIONS } from '../../src/lambda/functions.ts';
 import { run } from '../support/clients.ts';
+import { resourcesOf } from '../support/cloudformation.ts';
 import { needs } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
+import { type Statement, statements } from '../support/statements.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'sekisho-bundle-'));
 after(() => rmSync(work, { recursive: true, force: true }));
@@ -110,22 +111,9 @@ test('a zip holds what it was made of', { skip: needs('unzip') }, () => {
   assert.deepEqual(execFileSync('unzip', ['-p', at('z.zip')]), content);
 });
 
-interface Statement {
-  readonly Sid: string;
-  readonly Action: string | readonly string[];
-  readonly Resource: readonly string[];
-}
-
-async function statements(...args: readonly string[]): Promise<readonly Statement[]> {
-  const place = ['--region', 'ap-northeast-1', '--account', '123456789012'];
-  const { stdout, stderr } = await sekisho(['lambda', 'policy', ...args, ...place]);
-  assert.equal(stderr, '');
-  return JSON.parse(stdout).Statement;
-}
-
 test('who sends by the function needs to invoke it, and nothing else', async () => {
   const arn = 'arn:aws:lambda:ap-northeast-1:123456789012:function:f';
-  assert.deepEqual(await statements('invoke', '--function', 'f'), [
+  assert.deepEqual(await statements(['invoke', '--function', 'f'], work), [
     {
       Sid: 'InvokeFunction',
       Effect: 'Allow',
@@ -152,7 +140,7 @@ credentials:
     '--key',
     'arn:aws:kms:x:1:key/k',
   ];
-  const given = await statements('sign', ...args);
+  const given = await statements(['sign', ...args], work);
   const place = 'ap-northeast-1:123456789012';
   assert.deepEqual(
     given.map(({ Action, Resource }) => [String(Action), ...Resource]),
@@ -173,24 +161,64 @@ credentials:
   );
 });
 
-test('the template gives the function the rights that the command tells', async () => {
-  const text = readFileSync(join(ROOT, 'deploy/lambda/template.yaml'), 'utf8');
-  // The short forms of CloudFormation's functions are tags, which the parser leaves where they are.
-  const template = parse(text, { logLevel: 'silent' });
-  const { Role, Sign, Invoke } = template.Resources;
-  const inTemplate: Statement[] = Role.Properties.Policies[0].PolicyDocument.Statement.flatMap(
-    (one: Statement | readonly unknown[]) => (Array.isArray(one) ? [one[1]] : [one]),
-  );
-  const told = [
-    ...(await statements('sign', '--prefix', '/p', '--policy-parameter', '/x', '--key', 'k')),
-  ];
-  const actions = (list: readonly Statement[]) =>
-    list.map(({ Sid, Action }) => `${Sid} ${[Action].flat().join()}`).sort();
-  assert.deepEqual(actions(inTemplate), actions(told));
-  assert.deepEqual(
-    actions(Invoke.Properties.PolicyDocument.Statement),
-    actions(await statements('invoke')),
-  );
-  assert.equal(Sign.Properties.Handler, 'index.handler');
-  assert.equal(Sign.Properties.Runtime, 'nodejs24.x');
-});
+const PLACE = {
+  'AWS::Partition': 'aws',
+  'AWS::Region': 'ap-northeast-1',
+  'AWS::AccountId': '123456789012',
+  'Sign.Arn': 'arn:aws:lambda:ap-northeast-1:123456789012:function:sekisho-sign',
+  'Role.Arn': 'arn:aws:iam::123456789012:role/sign',
+  Sign: 'sekisho-sign',
+};
+
+for (const [label, parameters, args] of [
+  ['a prefix', { Prefix: '/p' }, ['--prefix', '/p']],
+  [
+    'all that it may have',
+    { Prefix: '/p/q', PolicyParameter: '/x', Key: 'arn:aws:kms:x:1:key/k' },
+    ['--prefix', '/p/q', '--policy-parameter', '/x', '--key', 'arn:aws:kms:x:1:key/k'],
+  ],
+] as const) {
+  test(`the template with ${label} gives the rights that the command tells, to what is in the zip`, {
+    skip: needs('unzip'),
+  }, async () => {
+    const text = readFileSync(join(ROOT, 'deploy/lambda/template.yaml'), 'utf8');
+    const made = resourcesOf(text, { ...PLACE, ...parameters }) as Record<string, Resource>;
+    const statementsOf = (document: PolicyDocument | undefined) =>
+      [...(document?.Statement ?? [])].map(asLists).sort(bySid);
+    const told = async (...all: readonly string[]) =>
+      [...(await statements(all, work))].map(asLists).sort(bySid);
+    const [policy] = made.Role?.Properties.Policies ?? [];
+    assert.deepEqual(statementsOf(policy?.PolicyDocument), await told('sign', ...args));
+    assert.deepEqual(statementsOf(made.Invoke?.Properties.PolicyDocument), await told('invoke'));
+    const { Handler, Runtime, CodeUri, Environment } = made.Sign?.Properties ?? {};
+    await sekisho(['lambda', 'bundle', 'sign']);
+    const listed = execFileSync('unzip', ['-Z1', at(CodeUri ?? '')], { encoding: 'utf8' });
+    assert.deepEqual([`${Handler?.split('.')[0]}.js\n`, Runtime], [listed, 'nodejs24.x']);
+    const { SSM_SIGN_PROXY_PREFIX, SEKISHO_POLICY_PARAMETER } = Environment?.Variables ?? {};
+    assert.equal(SSM_SIGN_PROXY_PREFIX, parameters.Prefix);
+    assert.equal(SEKISHO_POLICY_PARAMETER, 'PolicyParameter' in parameters ? '/x' : '');
+  });
+}
+
+interface PolicyDocument {
+  readonly Statement: readonly Statement[];
+}
+
+interface Resource {
+  readonly Properties: {
+    readonly Policies?: readonly { readonly PolicyDocument: PolicyDocument }[];
+    readonly PolicyDocument?: PolicyDocument;
+    readonly Handler?: string;
+    readonly Runtime?: string;
+    readonly CodeUri?: string;
+    readonly Environment?: { readonly Variables: Readonly<Record<string, string>> };
+  };
+}
+
+function asLists(one: Statement) {
+  return { ...one, Action: [one.Action].flat(), Resource: [one.Resource].flat() };
+}
+
+function bySid(a: Statement, b: Statement): number {
+  return a.Sid < b.Sid ? -1 : 1;
+}
