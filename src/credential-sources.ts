@@ -5,10 +5,19 @@ import { findIdentity } from './secret/aws-identity.ts';
 import { SecretCache, type SecretMeter } from './secret/cache.ts';
 import { SecretStore } from './secret/store.ts';
 
-/** What was read of secrets outlives a reload. */
-export function openSecretStore(env: Environment, meter: SecretMeter, log: Logger): SecretStore {
+/**
+ * What was read of secrets outlives a reload.
+ *
+ * @param now milliseconds of a clock that goes on whatever becomes of this process
+ */
+export function openSecretStore(
+  env: Environment,
+  meter: SecretMeter,
+  log: Logger,
+  now = () => performance.now(),
+): SecretStore {
   const cache = new SecretCache({
-    now: () => performance.now(),
+    now,
     random: Math.random,
     meter,
     failed: (secret, { code, message }) => {

@@ -134,6 +134,10 @@ export const TROUBLES = {
     status: 502,
     says: 'The response is larger than a function may answer.',
   },
+  'policy-unavailable': {
+    status: 503,
+    says: 'The policy of this function cannot be had, so that nothing passes.',
+  },
   'gateway-fault': { status: 500, says: 'The gateway itself failed; its log has the fault.' },
 } as const satisfies Record<string, { status: number; says: string }>;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { OutcomeEvent } from '../../src/audit/event.ts';
 import { FORMATS, type FormatName } from '../../src/wire/lambda-events/formats.ts';
@@ -278,9 +278,92 @@ for (const [label, text] of [
       env: { SEKISHO_POLICY_PARAMETER: '/sekisho/policy' },
     });
     if (text !== undefined) parameters.put('/sekisho/policy', text, 'String');
-    assert.equal((await ask({})).status, 500);
+    assert.equal((await ask({})).status, 503);
     assert.equal(upstream.requests.length, 0);
     assert.match(printed.join(''), /there is no policy to decide by/);
+  });
+}
+
+/** A function by a policy in Parameter Store that permits GET, and what puts another there. */
+async function storedPolicyScene(t: TestContext) {
+  const name = '/sekisho/policy';
+  const scene = await startSigning(t, { env: { SEKISHO_POLICY_PARAMETER: name } });
+  const policy = readFileSync(join(scene.folder, 'sekisho.yaml'), 'utf8');
+  const store = (methods: string) =>
+    scene.parameters.put(
+      name,
+      policy.replace('with: c', `with: c, methods: [${methods}]`),
+      'String',
+    );
+  store('GET');
+  const post = async () => (await scene.ask({ method: 'POST' })).status;
+  assert.equal(await post(), 403);
+  return { ...scene, name, store, post };
+}
+
+const TTL_MS = 300_000;
+
+test('a new version of a policy in Parameter Store is in force once its time is over, and not before', async (t) => {
+  const { store, post, pass, outcomes, aws } = await storedPolicyScene(t);
+  store('GET, POST');
+  pass(TTL_MS / 2);
+  assert.equal(await post(), 403);
+  assert.equal(aws.count('GetParameter'), 1);
+  pass(TTL_MS / 2);
+  assert.equal(await post(), 200);
+  const digests = outcomes().map(({ policy }) => policy);
+  assert.equal(digests[0], digests[1]);
+  assert.notEqual(digests[1], digests[2]);
+});
+
+test('a new version with a fault is told once, and the one before holds on until one without', async (t) => {
+  const { store, post, pass, printed, parameters, name, ask } = await storedPolicyScene(t);
+  parameters.put(name, 'version: 2', 'String');
+  pass(TTL_MS);
+  for (let i = 0; i < 3; i++) {
+    assert.equal(await post(), 403);
+    assert.equal((await ask({})).status, 200);
+  }
+  const told = printed.filter((line) => line.includes('the new policy is refused'));
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /version/);
+  store('GET, POST');
+  pass(TTL_MS);
+  assert.equal(await post(), 200);
+});
+
+test('while Parameter Store is out of reach the policy holds on for as long again, and then nothing passes', async (t) => {
+  const { post, pass, aws, ask, upstream } = await storedPolicyScene(t);
+  assert.equal((await ask({})).status, 200);
+  aws.disturbances.fail('GetParameter', internalError());
+  pass(TTL_MS);
+  assert.equal((await ask({})).status, 200);
+  assert.equal(await post(), 403);
+  pass(TTL_MS);
+  const closed = await ask({});
+  assert.equal(closed.status, 503);
+  assert.match(closed.body.toString(), /policy-unavailable/);
+  assert.doesNotMatch(closed.body.toString(), /ssm|parameter|internal/i);
+  assert.equal(upstream.requests.length, 2);
+  aws.disturbances.heal();
+  assert.equal((await ask({})).status, 200);
+});
+
+for (const [label, end] of [
+  ['is deleted', ({ parameters, name }) => parameters.delete(name)],
+  [
+    'may no longer be read',
+    ({ aws }) =>
+      aws.disturbances.fail('GetParameter', accessDenied('arn', 'ssm:GetParameter', 'x')),
+  ],
+] as readonly [string, (scene: Awaited<ReturnType<typeof storedPolicyScene>>) => void][]) {
+  test(`a policy that ${label} lets nothing pass once its time is over`, async (t) => {
+    const scene = await storedPolicyScene(t);
+    end(scene);
+    assert.equal(await scene.post(), 403);
+    scene.pass(TTL_MS);
+    assert.equal(await scene.post(), 503);
+    assert.equal((await scene.ask({})).status, 503);
   });
 }
 
@@ -316,7 +399,13 @@ test('a function without a policy does not start', async (t) => {
   writeFileSync(join(folder, 'sekisho.yaml'), 'version: 2\n');
   const { SigningFunction } = await import('../../src/lambda/sign/signing-function.ts');
   const { createLogger } = await import('../../src/log.ts');
-  const around = { env: {}, folder, log: createLogger(process.stderr), write: async () => {} };
+  const around = {
+    env: {},
+    folder,
+    log: createLogger(process.stderr),
+    write: async () => {},
+    now: Date.now,
+  };
   assert.throws(() => new SigningFunction(around), { code: 'config-invalid' });
   assert.throws(() => new SigningFunction({ ...around, folder: '/nowhere' }), {
     code: 'config-invalid',

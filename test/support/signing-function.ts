@@ -40,6 +40,8 @@ export interface SigningScene {
   readonly printed: readonly string[];
   outcomes(): OutcomeEvent[];
   handle(event: unknown, remainingMs?: number): Promise<unknown>;
+  /** Lets time go by for what the function keeps. */
+  pass(milliseconds: number): void;
   /** Sends a request in an event of a form, and reads the response in that form. */
   ask(request: Partial<EventRequest>, format?: FormatName): Promise<EventAnswer>;
 }
@@ -81,7 +83,9 @@ ${setting.more ?? ''}
   });
   const log = createLogger(stderr);
   const write = async (line: string) => void printed.push(line);
-  const signing = new SigningFunction({ env, log, folder, write });
+  let passed = 0;
+  const now = () => Date.now() + passed;
+  const signing = new SigningFunction({ env, log, folder, write, now });
   const authority = `${HOST}:${upstream.port}`;
   const handle = (event: unknown, remainingMs = 30_000) =>
     signing.handle(event, { getRemainingTimeInMillis: () => remainingMs });
@@ -99,6 +103,9 @@ ${setting.more ?? ''}
         .filter(({ type }) => type === 'outcome');
     },
     handle,
+    pass(milliseconds) {
+      passed += milliseconds;
+    },
     async ask(request, name = 'signing-proxy') {
       const format = FORMATS[name];
       const event = eventOf(name, { headers: [['Host', authority]], ...request });

@@ -23,6 +23,8 @@ export interface GateOptions {
   readonly credentials: Credentials;
   /** Where the record goes. */
   write(line: string): Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 /** Of a function: Lambda itself limits how many events it is given at a time, and for how long. */
@@ -58,7 +60,7 @@ const DIALS = { dialled() {}, tunnels() {}, now: () => performance.now() };
 /** The path of an exchange within a function: all of a gateway but its listeners and what processes share. */
 export class FunctionGate {
   readonly #options: GateOptions;
-  readonly #resolver: Resolver = createResolver({ servers: [] });
+  readonly #resolver: Resolver;
   readonly #own = createOwnAddresses({ listeners: () => [] });
   /** A connection does not live through the time in which a function is frozen: none is kept. */
   readonly #pool = new HttpPool({ perKey: 0, total: 0, idleMs: 1 });
@@ -67,6 +69,7 @@ export class FunctionGate {
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#resolver = createResolver({ servers: [], now: options.now });
   }
 
   /** What a connection needs to know whose event is decided on by this policy. */
@@ -77,7 +80,7 @@ export class FunctionGate {
       resolver: this.#resolver,
       own: this.#own,
       inForce: () => inForce,
-      now: Date.now,
+      now: this.#options.now,
       fault: (error) => this.#options.log.error({ err: error }, 'a fault of the function itself'),
       grant: (permit) => this.#grant(permit, config),
     };
@@ -109,7 +112,7 @@ export class FunctionGate {
         writer: { write: (line) => this.#write(line), adopt() {}, close: () => Promise.resolve() },
         recent: { add() {} },
         meter: METER,
-        now: Date.now,
+        now: this.#options.now,
         elapsed: () => performance.now(),
         writers: 1,
       },

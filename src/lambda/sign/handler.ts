@@ -7,6 +7,7 @@ const { env } = process;
 const signing = new SigningFunction({
   env,
   log: createLogger(process.stderr),
+  now: Date.now,
   folder: env.LAMBDA_TASK_ROOT ?? process.cwd(),
   write: (line) =>
     new Promise((resolve, reject) => {

@@ -23,6 +23,11 @@ export interface SigningSurroundings extends Omit<PolicySurroundings, 'store'> {
   readonly log: Logger;
   /** Takes a line of the record. Rejects where it is not written. */
   write(line: string): Promise<void>;
+  /**
+   * Milliseconds since the epoch. What is kept grows old by this clock: a steady one stands still for as long as a function is
+   * frozen.
+   */
+  readonly now: () => number;
 }
 
 /** What Lambda tells of an invocation. */
@@ -53,11 +58,16 @@ export class SigningFunction {
 
   /** @throws SekishoError naming what is wrong with the policy */
   constructor(around: SigningSurroundings) {
-    const { env, log, write } = around;
-    const store = openSecretStore(env, METER, log);
+    const { env, log, write, now } = around;
+    const store = openSecretStore(env, METER, log, now);
     this.#log = log;
     this.#policy = functionPolicy({ ...around, store });
-    this.#gate = new FunctionGate({ log, write, credentials: credentialsFrom(store, env, log) });
+    this.#gate = new FunctionGate({
+      log,
+      write,
+      now,
+      credentials: credentialsFrom(store, env, log),
+    });
   }
 
   /** @throws EventFault for an event that carries no request */
@@ -79,7 +89,7 @@ export class SigningFunction {
     } catch (error) {
       if (!(error instanceof SekishoError)) throw error;
       this.#log.error({ detail: error.message }, 'there is no policy to decide by');
-      return trouble('gateway-fault');
+      return trouble('policy-unavailable');
     }
     const limitMs = Math.max(0, context.getRemainingTimeInMillis() - MARGIN_MS);
     const read = readEvent(format, event);
