@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander';
 import { createEventServer } from '../client/event-server.ts';
-import { FunctionCaller } from '../client/function-caller.ts';
+import { FunctionCaller, PATIENCE_MS } from '../client/function-caller.ts';
 import type { Bind } from '../config/config.ts';
 import { createLogger } from '../log.ts';
 import { FORMATS } from '../wire/lambda-events/formats.ts';
 import { parseLoopback } from './loopback.ts';
+import { parsePositive } from './positive.ts';
 import { serveUntilStopped } from './serve-until.ts';
 
 interface Options {
@@ -12,6 +13,8 @@ interface Options {
   readonly functionName?: string;
   readonly bind: Bind;
   readonly addr?: Bind;
+  readonly concurrency: number;
+  readonly timeout: number;
 }
 
 export function agentCommand(): Command {
@@ -25,6 +28,8 @@ export function agentCommand(): Command {
         .default(DEFAULT_BIND, `${DEFAULT_BIND.host}:${DEFAULT_BIND.port}`),
     )
     .addOption(new Option('--addr <address>', 'as --bind').argParser(parseLoopback).hideHelp())
+    .option('--concurrency <count>', 'requests at a time; beyond it 429', parsePositive, 50)
+    .option('--timeout <seconds>', 'for an answer', parsePositive, PATIENCE_MS / 1000)
     .addHelpText('after', HELP)
     .exitOverride()
     .action((options: Options, command: Command) => runAgent(options, command));
@@ -48,10 +53,13 @@ async function runAgent(options: Options, command: Command): Promise<void> {
   if (functionName === undefined)
     command.error("error: required option '--function <name>' not specified");
   const log = createLogger(process.stderr);
-  const caller = new FunctionCaller({ functionName }, FORMATS['signing-proxy']);
+  const { concurrency: atOnce, timeout } = options;
+  const timeoutMs = timeout * 1000;
+  const caller = new FunctionCaller({ functionName, timeoutMs }, FORMATS['signing-proxy']);
   const server = createEventServer({
     region: '',
     account: '',
+    atOnce,
     send: (request, place, signal) => caller.send(request, place, signal),
     failed: ({ code, message }) =>
       log.warn({ reason: code, detail: message }, 'a request got no answer'),

@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { CallFailure } from '../client/call-failure.ts';
 import { createEventServer } from '../client/event-server.ts';
 import { FunctionCaller, functionFailed, readAnswer } from '../client/function-caller.ts';
@@ -15,6 +15,7 @@ import type {
   EventRequest,
 } from '../wire/lambda-events/message.ts';
 import { parseLoopback } from './loopback.ts';
+import { parsePositive } from './positive.ts';
 import { serveUntilStopped } from './serve-until.ts';
 
 interface Options {
@@ -46,9 +47,9 @@ export function serveCommand(): Command {
         .argParser(parseLoopback)
         .default(DEFAULT_BIND, `${DEFAULT_BIND.host}:${DEFAULT_BIND.port}`),
     )
-    .option('--timeout <seconds>', 'of the function', positive, 3)
-    .option('--memory <megabytes>', 'of the function', positive, 128)
-    .option('--concurrency <count>', 'events at a time; beyond it 429', positive, 10)
+    .option('--timeout <seconds>', 'of the function', parsePositive, 3)
+    .option('--memory <megabytes>', 'of the function', parsePositive, 128)
+    .option('--concurrency <count>', 'events at a time; beyond it 429', parsePositive, 10)
     .option('--env <name=value...>', 'its environment', [])
     .option('--region <region>', 'what its events say', process.env.AWS_REGION ?? 'us-east-1')
     .option('--account <number>', 'what its events say', '123456789012')
@@ -63,12 +64,6 @@ Example:
   sekisho lambda serve --handler ./index.mjs#handler --event apigateway-v2 --env STAGE=local
 `;
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new InvalidArgumentError('Write a number above 0.');
-}
-
 /** What gives a request to the function. */
 interface Served {
   send(request: EventRequest, place: EventPlace, signal: AbortSignal): Promise<EventAnswer>;
@@ -79,10 +74,11 @@ async function runServe(options: Options, command: Command): Promise<void> {
   const log = createLogger(process.stderr);
   const format = FORMATS[options.event];
   const served = servedBy(options, format, log, command);
-  const { region, account, bind } = options;
+  const { region, account, bind, concurrency: atOnce } = options;
   const server = createEventServer({
     region,
     account,
+    atOnce,
     send: (request, place, signal) => served.send(request, place, signal),
     failed: ({ code, message }) =>
       log.warn({ reason: code, detail: message }, 'a request got no answer'),

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bind } from '../config/config.ts';
 import { listenFailed } from '../core/listen-failed.ts';
 
 /**
- * Listens until SIGTERM or SIGINT, then lets what is under way finish; a second signal ends at once.
+ * Listens until SIGTERM or SIGINT, then lets what is under way finish, each answer the last one of its connection; a second
+ * signal ends at once.
  *
  * @param listening is told where
  * @throws SekishoError `listen-failed`
@@ -23,7 +24,13 @@ export async function serveUntilStopped(
   const { port, address, family } = server.address() as AddressInfo;
   listening(`http://${family === 'IPv6' ? `[${address}]` : address}:${port}`);
   const closed = once(server, 'close');
+  const answering = new Set<ServerResponse>();
+  server.on('request', (_request, response) => {
+    answering.add(response);
+    response.once('close', () => answering.delete(response));
+  });
   const stop = () => {
+    for (const response of answering) response.shouldKeepAlive = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.off(signal, stop).once(signal, () => process.exit(1));
     }

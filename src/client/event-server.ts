@@ -8,6 +8,8 @@ export interface EventServerOptions {
   /** Where the function is, as its events tell. */
   readonly region: string;
   readonly account: string;
+  /** Requests at a time; what comes beyond is told to come again. */
+  readonly atOnce: number;
   /** @throws CallFailure */
   send(request: EventRequest, place: EventPlace, signal: AbortSignal): Promise<EventAnswer>;
   /** Told of every request that got no answer of the function's. */
@@ -16,7 +18,15 @@ export interface EventServerOptions {
 
 /** Answers HTTP requests by giving each to a function as an event. */
 export function createEventServer(options: EventServerOptions): Server {
-  const server = createServer((request, response) => void serve(request, response, options));
+  let underWay = 0;
+  const server = createServer(async (request, response) => {
+    underWay++;
+    try {
+      await serve(request, response, options, underWay > options.atOnce);
+    } finally {
+      underWay--;
+    }
+  });
   // What is in a tunnel could not be put into an event.
   server.on('connect', (_request, socket) => {
     const body =
@@ -31,11 +41,13 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
   { send, failed, region, account }: EventServerOptions,
+  isTooMany: boolean,
 ): Promise<void> {
   const abort = new AbortController();
   response.on('close', () => abort.abort());
   const place = { requestId: randomUUID(), now: Date.now(), region, account };
   try {
+    if (isTooMany) throw new CallFailure('call-throttled', 'too many requests at a time');
     const answer = await send(await readRequest(request), place, abort.signal);
     writeAnswer(response, answer, request.method);
   } catch (error) {

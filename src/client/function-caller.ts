@@ -15,13 +15,19 @@ export interface FunctionOptions {
   readonly functionName: string;
   /** Where the SDK's own settings come from. Default: this process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** How long an answer is waited for. Default: as long as a function may run, and a little longer. */
+  readonly timeoutMs?: number;
 }
 
 /** What a function may be given at a time (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). */
 const MOST_BYTES = 6 * 1024 * 1024;
-/** As long as a function may run, and a little longer. */
-const PATIENCE_MS = 905_000;
+export const PATIENCE_MS = 905_000;
 const CONNECT_MS = 10_000;
+
+/** RFC 9110 section 9.2.2: to ask for it twice has no other effect than once. */
+const IDEMPOTENT = /^(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)$/;
+/** The connection ended as the call was put on it, as one does that was kept for too long. */
+const CUT = /^(?:ECONNRESET|EPIPE)$/;
 
 const DENIED =
   /AccessDenied|UnrecognizedClient|InvalidSignature|ExpiredToken|CredentialsProvider|IncompleteSignature|MissingAuthentication/;
@@ -31,20 +37,31 @@ export class FunctionCaller {
   readonly #functionName: string;
   readonly #format: EventFormat;
   readonly #env: NonNullable<FunctionOptions['env']>;
+  readonly #timeoutMs: number;
   #opened:
     | Promise<{ sdk: typeof import('@aws-sdk/client-lambda'); client: LambdaClient }>
     | undefined;
 
-  constructor({ functionName, env = process.env }: FunctionOptions, format: EventFormat) {
+  constructor(options: FunctionOptions, format: EventFormat) {
+    const { functionName, env = process.env, timeoutMs = PATIENCE_MS } = options;
     this.#functionName = functionName;
     this.#format = format;
     this.#env = env;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws CallFailure */
+  /**
+   * Once, but for a request that may be sent twice and whose connection was cut: that one is given a second time.
+   *
+   * @throws CallFailure
+   */
   async send(request: EventRequest, place: EventPlace, signal?: AbortSignal): Promise<EventAnswer> {
     const event = Buffer.from(JSON.stringify(this.#format.writeRequest(request, place)));
-    return readAnswer(this.#format, await this.invoke(event, signal));
+    const payload = await this.invoke(event, signal).catch((failure: CallFailure) => {
+      if (!IDEMPOTENT.test(request.method) || !wasCut(failure)) throw failure;
+      return this.invoke(event, signal);
+    });
+    return readAnswer(this.#format, payload);
   }
 
   /**
@@ -79,10 +96,17 @@ export class FunctionCaller {
   #open() {
     this.#opened ??= import('@aws-sdk/client-lambda').then((sdk) => {
       const client = new sdk.LambdaClient({
-        // A function that was called twice may have sent its request twice: that is for the client to decide.
-        maxAttempts: 1,
         ...clientConfig(this.#env, 'LAMBDA'),
-        requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: PATIENCE_MS },
+        // A function that was called twice may have sent its request twice, whatever the environment says.
+        maxAttempts: 1,
+        requestHandler: {
+          connectionTimeout: CONNECT_MS,
+          requestTimeout: this.#timeoutMs,
+          throwOnRequestTimeout: true,
+          // How many at a time is for whoever calls to limit: in the SDK's own queue they would time out.
+          httpAgent: { maxSockets: Number.POSITIVE_INFINITY },
+          httpsAgent: { maxSockets: Number.POSITIVE_INFINITY },
+        },
       });
       return { sdk, client };
     });
@@ -124,9 +148,14 @@ function asFailure(error: Error): CallFailure {
   return new CallFailure(codeOf(error), `${error.name}: ${error.message}`, { cause: error });
 }
 
-function codeOf({ name }: Error): CallFailureCode {
+function wasCut({ cause }: CallFailure): boolean {
+  return CUT.test((cause as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
+
+function codeOf({ name, code }: NodeJS.ErrnoException): CallFailureCode {
   if (/TooManyRequests|Throttl/.test(name)) return 'call-throttled';
   if (/RequestTooLarge|RequestEntityTooLarge/.test(name)) return 'request-too-large';
   if (DENIED.test(name)) return 'call-denied';
-  return name === 'TimeoutError' ? 'function-slow' : 'call-failed';
+  // Without that code it is the connection which took too long.
+  return name === 'TimeoutError' && code === 'ETIMEDOUT' ? 'function-slow' : 'call-failed';
 }

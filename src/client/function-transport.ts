@@ -39,6 +39,8 @@ export function functionTransport(options: TransportOptions): FunctionTransport 
   const server = createEventServer({
     region: '',
     account: '',
+    // How many at a time is what the program's own agent or dispatcher is told.
+    atOnce: Number.POSITIVE_INFINITY,
     send: (request, place, signal) => caller.send(request, place, signal),
     failed: options.failed ?? (() => {}),
   });

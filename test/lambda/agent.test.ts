@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { type Agent, startAgent } from '../support/agent.ts';
+import { LostAnswer, throttled } from '../support/aws/aws-error.ts';
+import { startFakeAws } from '../support/aws/fake-aws.ts';
+import { Functions } from '../support/aws/lambda.ts';
 import type { AwsIdentity } from '../support/aws/sigv4.ts';
 import { RawClient, run } from '../support/clients.ts';
 import { TOKEN } from '../support/credential-gateway.ts';
 import { type DeployedFunction, deploySigning } from '../support/deployed-function.ts';
-import { needs } from '../support/programs.ts';
+import { needs, PYTHON } from '../support/programs.ts';
 import { ROOT } from '../support/sources.ts';
 
 const forms = [
@@ -148,4 +153,104 @@ test('the agent listens for this host alone', async () => {
     assert.equal(code, 2);
     assert.match(stderr, /Only addresses of this host/);
   }
+});
+
+/** A function in this process that says again what it was sent, behind Lambda. */
+async function startEcho(t: TestContext) {
+  const functions = new Functions();
+  functions.add('sign', async (payload) => {
+    const { body, isBase64Encoded, httpMethod } = JSON.parse(payload.toString());
+    const headers = { 'content-type': 'application/octet-stream', 'x-method': httpMethod };
+    const answer = { statusCode: 200, headers, body, isBase64Encoded };
+    return { payload: Buffer.from(JSON.stringify(answer)) };
+  });
+  const lambda = await startFakeAws([functions.service]);
+  t.after(lambda.close);
+  return lambda;
+}
+
+const GET = 'GET http://api.example/ HTTP/1.1\r\nHost: api.example\r\n\r\n';
+const at = (...more: readonly string[]) => [
+  ...['--function', 'sign', '--bind', '127.0.0.1:0'],
+  ...more,
+];
+
+const REQUESTS = `
+import sys, requests
+sent = bytes(range(256)) * 100
+response = requests.post('http://api.example/upload', data=sent, proxies={'http': sys.argv[1]})
+print(response.status_code, response.content == sent)
+`;
+
+test('Python requests sends and gets bytes that are no text', {
+  skip: needs('python3-requests'),
+}, async (t) => {
+  const { port } = await startAgent(t, (await startEcho(t)).env());
+  const { stdout, stderr } = await run(PYTHON, ['-c', REQUESTS, `http://127.0.0.1:${port}`]);
+  assert.deepEqual([stderr, stdout], ['', '200 True\n']);
+});
+
+test('more requests at a time than may be are told to come again', async (t) => {
+  const lambda = await startEcho(t);
+  const agent = await startAgent(t, lambda.env(), at('--concurrency', '1'));
+  const arrived = lambda.disturbances.hold('Invoke');
+  const first = new RawClient(agent.port).send(GET);
+  await arrived;
+  const second = await new RawClient(agent.port).send(GET).all();
+  assert.match(second, /^HTTP\/1\.1 429 [\s\S]*retry-after: 1\r[\s\S]*call-throttled/i);
+  lambda.disturbances.release();
+  await first.until(/^HTTP\/1\.1 200 /);
+  const third = new RawClient(agent.port).send(GET);
+  await third.until(/^HTTP\/1\.1 200 /);
+  assert.equal(lambda.count('Invoke'), 2);
+});
+
+test('what is under way when the agent is told to end has its answer, and nothing new begins', async (t) => {
+  const lambda = await startEcho(t);
+  const agent = await startAgent(t, lambda.env());
+  const arrived = lambda.disturbances.hold('Invoke');
+  const kept = new RawClient(agent.port).send(GET);
+  await arrived;
+  const exited = agent.stop();
+  await refused(agent.port);
+  lambda.disturbances.release();
+  assert.match(await kept.all(), /^HTTP\/1\.1 200 [\s\S]*^connection: close\r$/im);
+  assert.equal(await exited, 0);
+});
+
+/** Until nobody listens there. */
+async function refused(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    const error = await Promise.race([
+      once(socket, 'connect').then(() => undefined),
+      once(socket, 'error').then(([cause]) => cause as NodeJS.ErrnoException),
+    ]).catch((cause: NodeJS.ErrnoException) => cause);
+    socket.destroy();
+    if (error?.code === 'ECONNREFUSED') return;
+  }
+}
+
+test('an answer that does not come in time is a 504', async (t) => {
+  const lambda = await startEcho(t);
+  const agent = await startAgent(t, lambda.env(), at('--timeout', '0.2'));
+  lambda.disturbances.hold('Invoke');
+  const answer = await new RawClient(agent.port).send(GET).all();
+  assert.match(answer, /^HTTP\/1\.1 504 [\s\S]*function-slow/);
+});
+
+test('what may be sent twice is, where the connection was cut; nothing else, whatever the SDK is told', async (t) => {
+  const lambda = await startEcho(t);
+  const agent = await startAgent(t, { ...lambda.env(), AWS_MAX_ATTEMPTS: '5' });
+  lambda.disturbances.fail('Invoke', new LostAnswer(), (number) => number === 1 || number === 3);
+  await new RawClient(agent.port).send(GET).until(/^HTTP\/1\.1 200 /);
+  assert.equal(lambda.count('Invoke'), 2);
+  const post = await new RawClient(agent.port).send(GET.replace('GET', 'POST')).all();
+  assert.match(post, /^HTTP\/1\.1 502 [\s\S]*call-failed/);
+  assert.equal(lambda.count('Invoke'), 3);
+  lambda.disturbances.heal();
+  lambda.disturbances.fail('Invoke', throttled());
+  const throttledAnswer = await new RawClient(agent.port).send(GET).all();
+  assert.match(throttledAnswer, /^HTTP\/1\.1 429 /);
+  assert.equal(lambda.count('Invoke'), 4);
 });

@@ -1,10 +1,10 @@
-import type { AwsError } from './aws-error.ts';
+import type { AwsError, LostAnswer } from './aws-error.ts';
 import type { Call } from './service.ts';
 
 interface Failure {
   readonly operation: string;
   readonly fits: (number: number) => boolean;
-  readonly error: AwsError;
+  readonly error: AwsError | LostAnswer;
 }
 
 interface Hold {
@@ -18,7 +18,11 @@ export class Disturbances {
   readonly #held = new Map<string, Hold>();
 
   /** The calls of an operation fail, counted from the first that the server ever had: `(n) => n === 2`. */
-  fail(operation: string, error: AwsError, fits: (number: number) => boolean = () => true): void {
+  fail(
+    operation: string,
+    error: AwsError | LostAnswer,
+    fits: (number: number) => boolean = () => true,
+  ): void {
     this.#failures.push({ operation, fits, error });
   }
 
@@ -39,7 +43,7 @@ export class Disturbances {
     this.#held.clear();
   }
 
-  /** @throws AwsError where this call is to fail */
+  /** @throws AwsError, LostAnswer where this call is to fail */
   async strike({ operation, number }: Call): Promise<void> {
     const hold = this.#held.get(operation);
     hold?.arrived.resolve();
