@@ -49,7 +49,7 @@ export const ECOSYSTEMS: readonly Ecosystem[] = [
     title: 'Java: a copy of its own store, so that the JDK stays as it is',
     bundle: false,
     lines: [
-      `cp "$JAVA_HOME/lib/security/cacerts" ${JAVA_STORE}`,
+      `cp "\${JAVA_HOME:?is not set: the folder of the JDK}/lib/security/cacerts" ${JAVA_STORE}`,
       `keytool -importcert -noprompt -alias sekisho -file CA -keystore ${JAVA_STORE} -storepass changeit`,
       `export JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=$PWD/${JAVA_STORE}`,
     ],

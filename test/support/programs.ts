@@ -32,6 +32,14 @@ export const PROGRAMS = {
     serves: 'websocket-client as a client of the proxy',
     present: () => pythonModule('websocket'),
   },
+  'python3-botocore': {
+    serves: 'what the AWS CLI and boto3 are made of, as a client of the proxy',
+    present: () => pythonModule('botocore'),
+  },
+  'ca-certificates': {
+    serves: "update-ca-certificates, on a copy of the system's store",
+    present: () => onPath('update-ca-certificates'),
+  },
   haproxy: {
     serves: 'a balancer that sends PROXY headers, and an upstream',
     present: () => onPath('haproxy'),
