@@ -23,6 +23,8 @@ interface Seen {
   readonly query: readonly (readonly [string, string])[];
   readonly header: string | undefined;
   readonly cookie: string | undefined;
+  /** As programs find it: in the connection, or in what the balancer added. */
+  readonly client: string | undefined;
   readonly body: string;
 }
 
@@ -37,6 +39,7 @@ async function tell(request: IncomingMessage, response: ServerResponse): Promise
     query: [...url.searchParams],
     header: request.headers['x-one']?.toString(),
     cookie: request.headers.cookie,
+    client: request.headers['x-forwarded-for']?.toString() ?? request.socket?.remoteAddress,
     body: Buffer.concat(chunks).toString('base64'),
   };
   response.statusCode = 201;
@@ -64,23 +67,31 @@ const READERS: Readonly<Record<string, Run>> = {
 
 const request: EventRequest = {
   method: 'PUT',
-  path: '/a%20b/c',
-  query: 'q=1&q=%2F%20x&p=%C3%A9',
+  path: '/a%20b/%2F/c%25',
+  query: 'q=1&q=%2F%20x&p=%C3%A9&e=&plus=a+b',
   headers: [
     ['Host', 'api.example.com'],
-    ['X-One', 'value'],
+    ['X-One', 'first'],
+    ['X-One', 'last'],
     ['Cookie', 'k=v; l=w'],
   ],
   body: Buffer.alloc(0),
-  client: '203.0.113.7',
+  client: '2001:db8::7',
 };
 
+/** What is that of function URLs is the second form of API Gateway. */
 const FORMATS_READ: readonly FormatName[] = [
   'apigateway-v1',
   'apigateway-v2',
   'alb',
   'alb-multi-value',
+  'signing-proxy',
 ];
+
+const REPEATED = [
+  ['q', '1'],
+  ['q', '/ x'],
+] as const;
 
 for (const [reader, run] of Object.entries(READERS)) {
   for (const name of FORMATS_READ) {
@@ -98,17 +109,25 @@ for (const [reader, run] of Object.entries(READERS)) {
         assert.equal(answer.status, 201);
         const seen = JSON.parse(answer.body.toString()) as Seen;
         assert.equal(seen.method, 'PUT');
-        assert.equal(seen.path, '/a%20b/c');
-        assert.equal(seen.header, 'value');
-        assert.equal(seen.cookie?.replaceAll(',', '; ').replace(/; +/g, '; '), 'k=v; l=w');
+        assert.equal(seen.path, '/a%20b/%2F/c%25');
+        // In a map with one value to a name there is room for the last alone; some readers look at no other map.
+        assert.match(seen.header ?? '', name === 'alb' ? /^last$/ : /^(?:first, ?)?last$/);
+        assert.equal(seen.cookie, 'k=v; l=w');
         assert.equal(seen.body, body.toString('base64'));
-        const cookies = answer.headers.filter(([key]) => key.toLowerCase() === 'set-cookie');
-        // In a map with one value to a name there is room for one at most.
-        assert.ok(name === 'alb' ? cookies.length < 2 : cookies.length === 2);
-        assert.deepEqual(
-          seen.query.filter(([key]) => key === 'p'),
-          [['p', 'é']],
+        assert.deepEqual(seen.query, [
+          ...(name === 'alb' ? REPEATED.slice(1) : REPEATED),
+          ['p', 'é'],
+          ['e', ''],
+          ['plus', 'a b'],
+        ]);
+        // An agent names no client: it is the only one that there is.
+        assert.equal(
+          seen.client || undefined,
+          name === 'signing-proxy' ? undefined : request.client,
         );
+        const cookies = answer.headers.filter(([key]) => key.toLowerCase() === 'set-cookie');
+        if (name === 'alb') assert.ok(cookies.length < 2);
+        else if (name !== 'signing-proxy') assert.equal(cookies.length, 2);
       });
     }
   }
@@ -117,12 +136,12 @@ for (const [reader, run] of Object.entries(READERS)) {
 test('the events have the shapes that the types of AWS say', () => {
   const sent = { ...request, body: TEXT };
   const v1 = FORMATS['apigateway-v1'].writeRequest(sent, PLACE) as unknown as APIGatewayProxyEvent;
-  assert.equal(v1.requestContext.identity.sourceIp, '203.0.113.7');
+  assert.equal(v1.requestContext.identity.sourceIp, '2001:db8::7');
   const v2 = FORMATS['apigateway-v2'].writeRequest(
     sent,
     PLACE,
   ) as unknown as APIGatewayProxyEventV2;
-  assert.equal(v2.requestContext.http.sourceIp, '203.0.113.7');
+  assert.equal(v2.requestContext.http.sourceIp, '2001:db8::7');
   const alb = FORMATS['alb-multi-value'].writeRequest(sent, PLACE) as unknown as ALBEvent;
-  assert.equal(alb.multiValueHeaders?.['x-forwarded-for']?.[0], '203.0.113.7');
+  assert.equal(alb.multiValueHeaders?.['x-forwarded-for']?.[0], '2001:db8::7');
 });
