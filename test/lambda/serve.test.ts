@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { FunctionHost } from '../../src/lambda/runtime/function-host.ts';
 import { startFakeAws } from '../support/aws/fake-aws.ts';
 import { Functions } from '../support/aws/lambda.ts';
 import { needs, PYTHON } from '../support/programs.ts';
@@ -16,6 +17,8 @@ interface Served {
   write(code: string): void;
   /** Waits until something was printed, and gives all that was. */
   printed(pattern: RegExp): Promise<string>;
+  /** All that was printed so far. */
+  output(): string;
 }
 
 async function serve(
@@ -39,12 +42,12 @@ async function serve(
     await stop(child);
     rmSync(folder, { recursive: true, force: true });
   });
-  const printed = collect(child);
+  const { printed, output } = collect(child);
   const [, url = ''] = /"listening":"(.*?)"/.exec(await printed(/"listening":"/)) ?? [];
-  return { url, folder, write, printed };
+  return { url, folder, write, printed, output };
 }
 
-function collect(child: ChildProcess): Served['printed'] {
+function collect(child: ChildProcess): Pick<Served, 'printed' | 'output'> {
   let text = '';
   let more = Promise.withResolvers<void>();
   const wake = () => {
@@ -58,13 +61,14 @@ function collect(child: ChildProcess): Served['printed'] {
     });
   }
   child.on('exit', wake);
-  return async (pattern) => {
+  const printed = async (pattern: RegExp) => {
     while (!pattern.test(text)) {
       if (child.exitCode !== null) throw new Error(`it ended: ${text}`);
       await more.promise;
     }
     return text;
   };
+  return { printed, output: () => text };
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -149,6 +153,57 @@ test('a function that throws, ends, or takes too long is an answer, and the next
   assert.equal(await (await fetch(`${url}/silent`)).text(), 'null');
   assert.equal(await (await fetch(`${url}/`)).text(), 'called back');
   assert.match(await printed(/Runtime\.ExitError/), /Runtime\.ExitError/);
+});
+
+const UNCAUGHT = `
+interface Event { readonly rawPath: string }
+export const handler = async ({ rawPath }: Event): Promise<unknown> => {
+  if (rawPath === '/rejects') return new Promise(() => Promise.reject(new RangeError('nobody waits')));
+  if (rawPath === '/later') setTimeout(() => { throw new Error('too late'); }, 300);
+  return { statusCode: 200, body: 'fine' };
+};`;
+
+test('what nobody catches ends the process and is told, and the next event has another; TypeScript runs as it is', async (t) => {
+  const { url, printed } = await serve(t, UNCAUGHT, [], { file: 'index.ts' });
+  const rejected = await fetch(`${url}/rejects`);
+  assert.equal(rejected.headers.get('sekisho-reason'), 'function-failed');
+  await printed(/nobody waits/);
+  await printed(/Runtime\.UnhandledPromiseRejection/);
+  assert.equal(await (await fetch(`${url}/later`)).text(), 'fine');
+  await printed(/too late/);
+  assert.equal(await (await fetch(url)).text(), 'fine');
+});
+
+const WAITS = `exports.handler = (event, context, callback) => {
+  context.callbackWaitsForEmptyEventLoop = event.rawPath === '/waits';
+  setTimeout(() => console.log('last thing at ' + event.rawPath), 50);
+  callback(null, { statusCode: 200, body: 'done' });
+};`;
+
+test('a handler that calls back is waited for until nothing is left, unless it says otherwise', async (t) => {
+  const { url, printed, output } = await serve(t, WAITS, [], { file: 'index.cjs' });
+  assert.equal(await (await fetch(`${url}/hurries`)).text(), 'done');
+  assert.doesNotMatch(output(), /last thing at \/hurries/);
+  assert.equal(await (await fetch(`${url}/waits`)).text(), 'done');
+  assert.match(await printed(/END.*\nREPORT.*\n[\s\S]*END/), /last thing at \/waits[\s\S]*END/);
+  assert.match(output(), /take none from nodejs24/);
+});
+
+test('code that does not load in time is told', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sekisho-init-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'index.mjs');
+  writeFileSync(file, 'setInterval(() => {}, 1000); await new Promise(() => {});');
+  const place = { name: 'slow', region: 'us-east-1', account: '123456789012', env: {} };
+  const limits = { timeoutMs: 20_000, initTimeoutMs: 300, memoryMb: 128 };
+  const host = new FunctionHost(
+    { ...place, ...limits, file, handler: 'handler', print: () => {} },
+    1,
+  );
+  t.after(() => host.stop());
+  const invoked = await host.invoke(Buffer.from('{}'));
+  assert.equal(invoked?.functionError, 'Unhandled');
+  assert.match(String(invoked?.payload), /Sandbox\.Timedout.*not loaded within 0\.30 seconds/);
 });
 
 test('a handler that cannot be loaded or found is told', async (t) => {

@@ -27,15 +27,31 @@ const { env } = process;
  * @param name of its export: `handler`, `api.handler`
  */
 export async function runFunction(load: () => Promise<unknown>, name: string): Promise<void> {
+  process.on('uncaughtException', (error, origin) => void fall(error, origin));
   let handler: Handler;
   try {
     handler = find(await load(), name);
   } catch (error) {
+    console.error(error);
     await call('POST', 'init/error', describe(error));
-    process.exitCode = 1;
-    return;
+    process.exit(1);
+  }
+  if (callsBack(handler)) {
+    console.warn('a handler that calls back: the runtimes of AWS take none from nodejs24.x on');
   }
   for (;;) await serveOne(handler);
+}
+
+/**
+ * What nobody caught ends the process, and is the answer to the event that is under way, if there is one. It is told as what ends
+ * a start, so that no further event comes meanwhile.
+ */
+async function fall(error: unknown, origin: NodeJS.UncaughtExceptionOrigin): Promise<void> {
+  const told = describe(error, origin === 'unhandledRejection');
+  await call('POST', 'init/error', told).finally(() => {
+    console.error(error);
+    process.exit(129);
+  });
 }
 
 async function serveOne(handler: Handler): Promise<void> {
@@ -59,19 +75,35 @@ async function serveOne(handler: Handler): Promise<void> {
   await call('POST', `invocation/${id}/error`, describe(tooLarge));
 }
 
-/** A handler of the old kind calls back, or leaves nothing to wait for; all others give a promise, or a value. */
+function callsBack(handler: Handler): boolean {
+  return handler.length >= 3;
+}
+
 function run(handler: Handler, event: unknown, context: Context): Promise<unknown> {
+  if (callsBack(handler)) return runCallingBack(handler, event, context);
+  return Promise.resolve(handler(event, context, () => {}));
+}
+
+/**
+ * A handler of the old kind calls back, or gives a promise, or leaves nothing to wait for. What it called back with is its answer once
+ * nothing is left to wait for, unless it says that this does not matter. Errors are at once.
+ */
+function runCallingBack(handler: Handler, event: unknown, context: Context): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const callsBack = handler.length >= 3;
-    const nothingLeft = () => resolve(null);
-    const callback: Callback = (error, result) => {
+    let given: unknown = null;
+    const nothingLeft = () => resolve(given);
+    const settle = (end: () => void) => {
       process.off('beforeExit', nothingLeft);
-      if (error === null || error === undefined) resolve(result);
-      else reject(error);
+      end();
     };
-    if (callsBack) process.once('beforeExit', nothingLeft);
+    const callback: Callback = (error, result) => {
+      if (error !== null && error !== undefined) settle(() => reject(error));
+      else if (context.callbackWaitsForEmptyEventLoop) given = result;
+      else settle(() => resolve(result));
+    };
+    process.once('beforeExit', nothingLeft);
     Promise.resolve(handler(event, context, callback)).then((result) => {
-      if (!callsBack || result !== undefined) callback(null, result);
+      if (result !== undefined) settle(() => resolve(result));
     }, callback);
   });
 }
@@ -103,12 +135,14 @@ function find(module: unknown, name: string): Handler {
   throw error;
 }
 
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) {
-    return JSON.stringify({ errorType: typeof error, errorMessage: String(error), trace: [] });
-  }
-  const { name, message, stack = '' } = error;
-  return JSON.stringify({ errorType: name, errorMessage: message, trace: stack.split('\n') });
+function describe(error: unknown, isRejection = false): string {
+  const {
+    name,
+    message,
+    stack = '',
+  } = error instanceof Error ? error : { name: typeof error, message: String(error) };
+  const errorType = isRejection ? 'Runtime.UnhandledPromiseRejection' : name;
+  return JSON.stringify({ errorType, errorMessage: message, trace: stack.split('\n') });
 }
 
 interface Answer {

@@ -23,7 +23,7 @@ export class FunctionHost {
     this.#busy++;
     try {
       const generation = this.#generation;
-      const one = this.#idle.pop() ?? (await this.#start());
+      const one = this.#rested() ?? (await this.#start());
       const invoked = await one.invoke(payload);
       if (one.isGone || generation !== this.#generation) this.#end(one);
       else this.#idle.push(one);
@@ -41,6 +41,15 @@ export class FunctionHost {
 
   stop(): void {
     for (const one of this.#all) this.#end(one);
+  }
+
+  /** One that waits for an event; those that ended meanwhile are none. */
+  #rested(): FunctionProcess | undefined {
+    for (let one = this.#idle.pop(); one !== undefined; one = this.#idle.pop()) {
+      if (!one.isGone) return one;
+      this.#end(one);
+    }
+    return undefined;
   }
 
   async #start(): Promise<FunctionProcess> {

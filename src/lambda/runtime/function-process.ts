@@ -14,6 +14,8 @@ export interface LocalFunction {
   /** The export of a module. */
   readonly handler: string;
   readonly timeoutMs: number;
+  /** How long its code may take to load. Default: Lambda's ten seconds. */
+  readonly initTimeoutMs?: number;
   readonly memoryMb: number;
   readonly region: string;
   readonly account: string;
@@ -24,6 +26,8 @@ export interface LocalFunction {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib */
+const INIT_MS = 10_000;
 const MODULE = /^\.[cm]?[jt]s$/;
 /** Whatever imports that is in the runtime already: the SDK. */
 const MODULES = fileURLToPath(new URL('../../../node_modules', import.meta.url));
@@ -36,6 +40,7 @@ export class FunctionProcess {
   readonly #api: RuntimeApi;
   readonly #started = performance.now();
   readonly #loaded = Promise.withResolvers<void>();
+  readonly #loading: NodeJS.Timeout;
   #initMs: number | undefined;
   #running: { id: string; began: number; settle: (invoked: Invoked) => void } | undefined;
   #failure: Buffer | undefined;
@@ -53,6 +58,8 @@ export class FunctionProcess {
       env: { ...environmentOf(of), AWS_LAMBDA_RUNTIME_API: api.address },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const { initTimeoutMs = INIT_MS } = of;
+    this.#loading = setTimeout(() => this.#tooLong(initTimeoutMs), initTimeoutMs);
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', of.print);
     }
@@ -99,18 +106,27 @@ export class FunctionProcess {
   }
 
   stop(): void {
+    clearTimeout(this.#loading);
     this.isGone = true;
     this.#child.kill('SIGKILL');
     this.#api.close();
   }
 
   #ready(): void {
+    clearTimeout(this.#loading);
     this.#initMs = performance.now() - this.#started;
     this.#loaded.resolve();
   }
 
   #failed(error: Buffer): void {
     this.#failure = error;
+    this.isGone = true;
+  }
+
+  #tooLong(initTimeoutMs: number): void {
+    const message = `its code was not loaded within ${(initTimeoutMs / 1000).toFixed(2)} seconds`;
+    this.#failure = failure('Sandbox.Timedout', message).payload;
+    this.#ended('init timed out');
   }
 
   #answered(id: string, invoked: Invoked): void {
