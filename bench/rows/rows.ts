@@ -1,7 +1,9 @@
 import { bulkDown, bulkUp } from './bulk.ts';
 import { churn } from './churn.ts';
+import { coldStart } from './cold-start.ts';
 import { connectHello, connectRaw } from './connect.ts';
 import { decide } from './decide.ts';
+import { byFunction } from './function.ts';
 import { idle } from './idle.ts';
 import { injected } from './injected.ts';
 import { latency } from './latency.ts';
@@ -27,4 +29,6 @@ export const ROWS: readonly Row[] = [
   rest,
   churn,
   ranges,
+  byFunction,
+  coldStart,
 ];
