@@ -40,10 +40,16 @@ export async function openCourse(
     peers,
     seconds,
     warmUp,
-    site({ rules = RULES, checked = false, injects = false, probe = undefined } = {}) {
+    site({
+      rules = RULES,
+      checked = false,
+      injects = false,
+      intercepts = false,
+      probe = undefined,
+    } = {}) {
       const place = join(dir, String(sites++));
       mkdirSync(place);
-      const choice = { rules, checked, injects, probe };
+      const choice = { rules, checked, injects, intercepts, probe };
       return { dir: place, httpPort, httpsPort, caFile, tunnelPort, ...choice };
     },
     upstreamCpu: () => cpuSeconds(pages.pid) + cpuSeconds(end.pid),

@@ -16,6 +16,8 @@ export interface Site {
   readonly checked: boolean;
   /** Whether plain requests go on over TLS, with the token that clients have not. */
   readonly injects: boolean;
+  /** Whether the TLS of tunnels to the pages is opened. */
+  readonly intercepts: boolean;
   /** What is looked at from within the processes of a gateway. */
   readonly probe: Probe | undefined;
 }
@@ -37,6 +39,8 @@ export interface RunningPeer {
   readonly http: { readonly port: number; readonly request: string };
   /** `head` is empty where a connection is a tunnel. */
   readonly tunnel: { readonly port: number; readonly head: string };
+  /** Of a site that intercepts. */
+  readonly intercepted?: Intercepted;
   /** Puts another policy in force. Resolves when that is under way. */
   reload?(): Promise<void>;
   /** The longest that a process which serves stood still, in milliseconds, since this was asked last. */
@@ -44,6 +48,22 @@ export interface RunningPeer {
   /** How many connections of clients each of its workers holds, where it can say so. */
   connections?(): Promise<readonly number[]>;
   stop(): Promise<void>;
+}
+
+/** How a page is asked for within the TLS of a tunnel. */
+export interface Intercepted {
+  readonly port: number;
+  /** Opens the tunnel. */
+  readonly head: string;
+  readonly request: string;
+  /** Of the CA that the proxy answers by. */
+  readonly caFile: string;
+}
+
+/** @param caFile of the CA that the proxy answers by */
+export function intercepted({ httpsPort }: Site, port: number, caFile: string): Intercepted {
+  const request = `GET / HTTP/1.1\r\nHost: ${HOST}:${httpsPort}\r\n\r\n`;
+  return { port, head: connectHead(httpsPort), request, caFile };
 }
 
 export const HOST = 'localhost';

@@ -10,6 +10,7 @@ import {
   hosts,
   IDENTITY,
   IDENTITY_HEADER,
+  intercepted,
   type Peer,
   type Probe,
   pageRequest,
@@ -63,6 +64,9 @@ async function start(site: Site, workers: number) {
     pid: program.pid,
     http: { port, request: pageRequest(site) },
     tunnel: { port, head: connectHead(site.tunnelPort) },
+    ...(site.intercepts && {
+      intercepted: intercepted(site, port, join(site.dir, 'var', 'intercept-ca.crt')),
+    }),
     async reload() {
       const before = reloads(output);
       write();
@@ -105,11 +109,11 @@ interface Shape {
 }
 
 function policy(site: Site, { port, admin, workers }: Shape, edition: number) {
-  const { dir, rules, checked, injects, caFile } = site;
+  const { dir, rules, checked, injects, intercepts, caFile } = site;
   const tls = checked ? 'tls: required' : 'tls: off';
   const rule = (host: string, i: number) =>
     host.endsWith(HOST)
-      ? `{ name: r${i}, allow: [bench], to: [${host === HOST ? `${host}.` : host}], ports: ["1-65535"], addresses: [127.0.0.1], ${injects && host === HOST ? 'with: token' : tls} }`
+      ? `{ name: r${i}, allow: [bench], to: [${host === HOST ? `${host}.` : host}], ports: ["1-65535"], addresses: [127.0.0.1], ${injects && host === HOST ? `with: token, intercept: ${intercepts}` : tls} }`
       : `{ name: r${i}, allow: [bench], to: [${host}] }`;
   const all = [...hosts(rules).slice(1), `edition-${edition}.example.com`].map(rule);
   // Names without end, for what opens and closes.

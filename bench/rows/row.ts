@@ -54,7 +54,9 @@ export interface Course {
   readonly seconds: number;
   /** What it is made to do before. */
   readonly warmUp: WarmUp;
-  site(choice?: Partial<Pick<Site, 'rules' | 'checked' | 'injects' | 'probe'>>): Site;
+  site(
+    choice?: Partial<Pick<Site, 'rules' | 'checked' | 'injects' | 'intercepts' | 'probe'>>,
+  ): Site;
   /** User and system time of the two upstreams so far, in seconds. */
   upstreamCpu(): number;
 }

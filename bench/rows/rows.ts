@@ -6,6 +6,7 @@ import { decide } from './decide.ts';
 import { byFunction } from './function.ts';
 import { idle } from './idle.ts';
 import { injected } from './injected.ts';
+import { intercept } from './intercept.ts';
 import { latency } from './latency.ts';
 import { plainHttp } from './plain-http.ts';
 import { ranges } from './ranges.ts';
@@ -17,6 +18,7 @@ import { workers } from './workers.ts';
 export const ROWS: readonly Row[] = [
   plainHttp,
   injected,
+  intercept,
   connectRaw,
   connectHello,
   bulkDown,

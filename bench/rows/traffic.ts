@@ -20,7 +20,7 @@ export function trafficColumns(unit: string, perSecond: string): Column[] {
 export interface TrafficOptions {
   readonly course: Course;
   readonly peers: readonly Peer[];
-  readonly site?: Partial<Pick<Site, 'rules' | 'checked' | 'injects'>>;
+  readonly site?: Partial<Pick<Site, 'rules' | 'checked' | 'injects' | 'intercepts'>>;
   /** CPU seconds of the proxy times this, for each unit, is what the first column shows. */
   readonly scale: number;
   /** Units of the load in one of the rate's. */
