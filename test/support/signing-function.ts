@@ -23,6 +23,8 @@ export interface SigningSetting {
   readonly more?: string;
   readonly env?: Record<string, string>;
   readonly credential?: string;
+  /** A loopback address on whose port 443 the API is, in place of a name with another port. */
+  readonly address?: string;
   readonly answer?: (request: string, socket: TLSSocket) => void;
 }
 
@@ -31,7 +33,7 @@ export interface SigningScene {
   readonly upstream: SecureUpstream;
   readonly aws: FakeAws;
   readonly parameters: ParameterStore;
-  /** `api.localhost:PORT`. */
+  /** `api.localhost:PORT`, or the address. */
   readonly authority: string;
   /** The policy, its CA beside it, and the environment by which a function finds both. */
   readonly folder: string;
@@ -50,9 +52,14 @@ export async function startSigning(
   t: TestContext,
   setting: SigningSetting = {},
 ): Promise<SigningScene> {
-  const certificates = createCertificates(HOST);
+  const { address } = setting;
+  const host = address ?? HOST;
+  const certificates = createCertificates(host);
   const answer = setting.answer ?? ((_request: string, socket: TLSSocket) => socket.write(OK));
-  const upstream = await startSecureUpstream(certificates, answer);
+  const upstream = await startSecureUpstream(certificates, answer, {
+    host: address ?? '127.0.0.1',
+    port: address === undefined ? 0 : 443,
+  });
   t.after(upstream.close);
   const parameters = new ParameterStore();
   const aws = await startFakeAws([parameters.service]);
@@ -62,13 +69,13 @@ export async function startSigning(
   writeFileSync(join(folder, 'ca.pem'), certificates.ca);
   parameters.put('/token', `token ${TOKEN}`);
   const credential =
-    setting.credential ?? `for: ${HOST}, header: { Authorization: { ssm: /token } }`;
+    setting.credential ?? `for: ${host}, header: { Authorization: { ssm: /token } }`;
   writeFileSync(
     join(folder, 'sekisho.yaml'),
     `version: 1
 principals: { invoker: { identify: [{ clientAddress: ["0.0.0.0/0", "::/0"] }] } }
 rules:
-  - { name: api, allow: [invoker], to: [${HOST}], ports: [${upstream.port}], addresses: [127.0.0.1], with: c ${setting.rule ?? ''} }
+  - { name: api, allow: [invoker], to: [${host}], ports: [${upstream.port}], addresses: [${address ?? '127.0.0.1'}], with: c ${setting.rule ?? ''} }
 credentials: { c: { ${credential}, tls: { ca: { file: ca.pem } } } }
 ${setting.more ?? ''}
 `,
@@ -86,7 +93,7 @@ ${setting.more ?? ''}
   let passed = 0;
   const now = () => Date.now() + passed;
   const signing = new SigningFunction({ env, log, folder, write, now });
-  const authority = `${HOST}:${upstream.port}`;
+  const authority = address ?? `${HOST}:${upstream.port}`;
   const handle = (event: unknown, remainingMs = 30_000) =>
     signing.handle(event, { getRemainingTimeInMillis: () => remainingMs });
   return {
