@@ -6,7 +6,8 @@
  * Takes root on Debian, and of the programs those that are there (default-jdk-headless, golang-go, ruby, php-cli, awscli, and
  * what the tests need). What the lines change of the system is undone with the shell that they run in.
  */
-import { askTrusting, HEAVY, LIGHT } from '../test/support/trust-stores.ts';
+import { HEAVY, LIGHT } from '../test/support/store-clients.ts';
+import { askTrusting } from '../test/support/trust-stores.ts';
 
 const clients = [...LIGHT, ...HEAVY];
 const ends: (() => unknown)[] = [];

@@ -2,13 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { needs } from '../support/programs.ts';
-import {
-  askTrusting,
-  LIGHT,
-  mayMount,
-  systemStore,
-  type Trusted,
-} from '../support/trust-stores.ts';
+import { LIGHT } from '../support/store-clients.ts';
+import { askTrusting, mayMount, systemStore, type Trusted } from '../support/trust-stores.ts';
 
 const skip =
   mayMount() ||
