@@ -5,7 +5,6 @@ import { get as httpsGet } from 'node:https';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { request as githubRequest } from '@octokit/request';
 import { Agent, request, fetch as undiciFetch } from 'undici';
 import { functionTransport } from '../../src/client/index.ts';
@@ -157,10 +156,10 @@ test('a body that is streamed arrives whole, and what is too large is told befor
 
 test('a request that is aborted rejects at once, and others go on', async (t) => {
   const { dispatcher, authority, lambda, failures } = await transportScene(t);
-  lambda.disturbances.hold('Invoke');
+  const arrived = lambda.disturbances.hold('Invoke');
   const abort = new AbortController();
   const aborted = undiciFetch(`https://${authority}/`, { dispatcher, signal: abort.signal });
-  while (lambda.count('Invoke') < 1) await setImmediate();
+  await arrived;
   abort.abort();
   await assert.rejects(aborted, { name: 'AbortError' });
   lambda.disturbances.release();
