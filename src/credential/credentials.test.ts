@@ -22,15 +22,17 @@ const NOW = Date.parse('2026-06-01T12:00:00Z');
 interface Setting {
   readonly env?: Record<string, string>;
   readonly files?: Record<string, string>;
+  /** As long as a busy machine may take, where no test waits for its end. */
+  readonly patienceMs?: number;
 }
 
 /** The credential `c` of a configuration, and what it makes of requests. */
-function setUp(credential: string, { env = {}, files = {} }: Setting = {}) {
+function setUp(credential: string, { env = {}, files = {}, patienceMs = 30_000 }: Setting = {}) {
   const yaml = `version: 1\ncredentials: { c: ${credential} }\n`;
   const { config } = loadFiles({ 'sekisho.yaml': yaml, ...files }, env);
   const secrets = readSecrets(secretRefs(config), { env });
   const { store, clock, failures, reads } = createSecretStore(env, {
-    patienceMs: 500,
+    patienceMs,
     refusedMs: 10,
   });
   const told: string[] = [];
@@ -158,7 +160,10 @@ const STORED = {
   ],
 } as const;
 const FAILING: Readonly<
-  Record<string, { told: RegExp; fail: (aws: FakeAws, operation: string) => void }>
+  Record<
+    string,
+    { told: RegExp; patienceMs?: number; fail: (aws: FakeAws, operation: string) => void }
+  >
 > = {
   'is denied': {
     told: /denies it/,
@@ -175,16 +180,24 @@ const FAILING: Readonly<
   },
   'is slow': {
     told: /in time/,
+    patienceMs: 1_000,
     fail: ({ disturbances }, operation) => disturbances.hold(operation),
   },
 };
 
-async function startStored(t: TestContext, [operation, credential]: readonly [string, string]) {
+async function startStored(
+  t: TestContext,
+  [operation, credential]: readonly [string, string],
+  patienceMs?: number,
+) {
   const parameters = new ParameterStore();
   const aws = await startFakeAws([parameters.service]);
   t.after(aws.close);
   for (let i = 0; i < 12; i++) parameters.put(`/p/api.example/headers/x-${i}`, `${i}`);
-  const { inject, uses } = setUp(credential, { env: aws.env() });
+  const { inject, uses } = setUp(credential, {
+    env: aws.env(),
+    ...(patienceMs !== undefined && { patienceMs }),
+  });
   return {
     aws,
     /** @param told what the one who asked is told */
@@ -202,9 +215,9 @@ async function startStored(t: TestContext, [operation, credential]: readonly [st
 }
 
 for (const [how, stored] of Object.entries(STORED)) {
-  for (const [what, { told, fail }] of Object.entries(FAILING)) {
+  for (const [what, { told, patienceMs, fail }] of Object.entries(FAILING)) {
     test(`Parameter Store ${what}, asked ${how}: closed for that reason, and nothing of it is kept`, async (t) => {
-      const { aws, assertClosed } = await startStored(t, stored);
+      const { aws, assertClosed } = await startStored(t, stored, patienceMs);
       fail(aws, stored[0]);
       await assertClosed(told);
     });

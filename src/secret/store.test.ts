@@ -44,7 +44,7 @@ test('a parameter that is missing, denied, throttled or slow is told as that, an
   parameters.put('/denied', 'x');
   parameters.put('/broken', 'two\nlines');
   parameters.put('/fine', 'fine');
-  const { store, reads } = createSecretStore(aws.env(), { patienceMs: 200 });
+  const { store, reads } = createSecretStore(aws.env(), { patienceMs: 1_000 });
   const read = async (name: string) => (await store.current(ssmRef(name), TTL)).secret.reveal();
   await assert.rejects(read('/missing'), { code: 'missing' });
   await assert.rejects(read('/denied'), { code: 'denied' });
