@@ -1,27 +1,36 @@
 import type { BodyChange } from '../core/injection.ts';
 import type { BodyReader } from '../wire/http1/body.ts';
-import { CHUNK_END, chunkHead, LAST_CHUNK } from '../wire/http1/writer.ts';
+import type { Fields } from '../wire/http1/fields.ts';
+import { CHUNK_END, chunkHead } from '../wire/http1/writer.ts';
 import type { Channel } from './channel.ts';
+
+/** How one body goes on. */
+export interface Passage {
+  /** Whether it is sent in chunks; else the payload goes out as it is. */
+  readonly chunked: boolean;
+  /** Undefined: the payload goes on as it came. */
+  readonly change: BodyChange | undefined;
+  /** Is told the size of every slice of payload that came. */
+  count(bytes: number): void;
+  /** What stands behind the chunks, with those trailers that go on. */
+  lastChunk(trailers: Fields | undefined): Buffer;
+}
 
 /**
  * Passes one body on as it arrives, never faster than `to` sends it.
  *
  * @returns undefined where all of it was there already, as of most bodies it is, and has gone on
- * @param chunked whether `to` is sent chunks; else the payload goes out as it is
- * @param count is told the size of every payload slice
- * @param change undefined: it goes on as it is
  * @throws FramingError when the body is malformed or cut, ChannelLost when `from` breaks
  */
 export function pumpBody(
   from: Channel,
   body: BodyReader,
   to: Channel,
-  chunked: boolean,
-  count: (bytes: number) => void,
-  change?: BodyChange,
+  passage: Passage,
 ): Promise<void> | undefined {
+  const { chunked, change } = passage;
   const emit = (payload: Buffer): void => {
-    count(payload.length);
+    passage.count(payload.length);
     writePayload(to, change === undefined ? payload : change.push(payload), chunked);
   };
   const step = (chunk: Buffer): true | undefined => {
@@ -33,7 +42,7 @@ export function pumpBody(
   };
   const finish = (): undefined => {
     if (change !== undefined) writePayload(to, change.end(), chunked);
-    if (chunked) to.write(LAST_CHUNK);
+    if (chunked) to.write(passage.lastChunk(body.trailers));
   };
   if (!body.done) from.takeReady(step);
   return body.done ? finish() : pumpRest(from, body, step).then(finish);

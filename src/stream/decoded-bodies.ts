@@ -5,11 +5,9 @@ import {
   createInflate,
   createZstdDecompress,
 } from 'node:zlib';
-import type { BodyChange } from '../core/injection.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import type { BodyReader } from '../wire/http1/body.ts';
-import { LAST_CHUNK } from '../wire/http1/writer.ts';
-import { writePayload } from './bodies.ts';
+import { type Passage, writePayload } from './bodies.ts';
 import type { Channel } from './channel.ts';
 
 const DECODERS: Readonly<Record<string, () => Duplex>> = {
@@ -55,10 +53,9 @@ export async function pumpDecoded(
   body: BodyReader,
   decoder: Duplex,
   to: Channel,
-  chunked: boolean,
-  count: (bytes: number) => void,
-  change: BodyChange,
+  passage: Passage,
 ): Promise<void> {
+  const { chunked, change } = passage;
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {}); // it is raced against below
   decoder.on('error', (error) => {
@@ -67,7 +64,7 @@ export async function pumpDecoded(
     );
   });
   decoder.on('data', (decoded: Buffer) => {
-    writePayload(to, change.push(decoded), chunked);
+    writePayload(to, change?.push(decoded) ?? decoded, chunked);
     if (!to.socket.writableNeedDrain) return;
     decoder.pause();
     to.drained().then(() => decoder.resume(), failed.reject);
@@ -75,14 +72,14 @@ export async function pumpDecoded(
   const ended = new Promise<void>((resolve) => decoder.on('end', resolve));
   try {
     while (!body.done)
-      await Promise.race([decodePiece(from, body, decoder, count), failed.promise]);
+      await Promise.race([decodePiece(from, body, decoder, passage), failed.promise]);
     decoder.end();
     await Promise.race([ended, failed.promise]);
   } finally {
     decoder.destroy();
   }
-  writePayload(to, change.end(), chunked);
-  if (chunked) to.write(LAST_CHUNK);
+  if (change !== undefined) writePayload(to, change.end(), chunked);
+  if (chunked) to.write(passage.lastChunk(body.trailers));
 }
 
 /** One read of the connection. Resolves once the decoder has taken it. */
@@ -90,12 +87,12 @@ async function decodePiece(
   from: Channel,
   body: BodyReader,
   decoder: Duplex,
-  count: (bytes: number) => void,
+  passage: Passage,
 ): Promise<void> {
   const pieces: Buffer[] = [];
   const read = await from.take((chunk) => {
     const used = body.push(chunk, (payload) => {
-      count(payload.length);
+      passage.count(payload.length);
       pieces.push(payload);
     });
     if (used < chunk.length) from.unread(chunk.subarray(used));

@@ -119,6 +119,31 @@ test('what was meant for this hop does not go on; the rest does, in its order an
   assert.match(text, /^Connection: close\r$/m);
 });
 
+test('trailers pass both ways, to a client that takes them, but for what has its place in the head', async () => {
+  let seen: SeenRequest | undefined;
+  answer = (request, response) => {
+    seen = request;
+    const last = { 'X-Sum': '7', 'Set-Cookie': 'a=b', 'Sekisho-Reason': 'rule-deny', 'X-Hop': '1' };
+    response.writeHead(200, { Trailer: 'X-Sum', Connection: 'X-Hop' }).write('hello');
+    response.addTrailers(last);
+    response.end();
+  };
+  const body =
+    '4\r\nbody\r\n0\r\nX-Digest: abc\r\nHost: bad.com\r\nX-Named: 1\r\nProxy-X: 1\r\n\r\n';
+  const chunked = 'Transfer-Encoding: chunked';
+  const text = await ask(
+    head([chunked, 'TE: trailers', 'Connection: TE, X-Named'], upstream.port, 'POST') + body,
+    /\r\n0\r\n(?:[\s\S]*\r\n)?\r\n$/,
+  );
+  assert.deepEqual([seen?.rawTrailers, seen?.headers.te], [['X-Digest', 'abc'], 'trailers']);
+  assert.match(text, /\r\n0\r\nX-Sum: 7\r\n\r\n$/);
+  const without = await ask(
+    head([chunked], upstream.port, 'POST') + body,
+    /\r\n0\r\n(?:[\s\S]*\r\n)?\r\n$/,
+  );
+  assert.match(without, /\r\n0\r\n\r\n$/);
+});
+
 test('a request that has already passed this gateway is refused', async () => {
   let via = '';
   answer = (seen, response) => {

@@ -45,6 +45,7 @@ export interface SeenRequest {
   readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly rawHeaders: readonly string[];
+  readonly rawTrailers: readonly string[];
   readonly body: string;
 }
 
@@ -91,12 +92,13 @@ async function start(
     } catch {
       return; // cut in the middle: it did not arrive whole
     }
-    const { method = '', url = '', headers, rawHeaders } = request;
+    const { method = '', url = '', headers, rawHeaders, rawTrailers } = request;
     const seen = {
       method,
       url,
       headers,
       rawHeaders,
+      rawTrailers,
       body: Buffer.concat(chunks).toString('latin1'),
     };
     requests.push(seen);

@@ -15,6 +15,7 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
 import { HeadWriter } from '../../wire/http1/writer.ts';
 import type { Target } from './target.ts';
+import { takesTrailers } from './trailers.ts';
 
 // RFC 9110 7.6.1, and what describes the framing: that is always written anew from what was read.
 const PER_HOP: ReadonlySet<string> = new Set([
@@ -117,6 +118,8 @@ export function requestHead(
   }
   setFraming(writer, framing);
   if (asksForWebSocket(head)) setUpgrade(writer);
+  // RFC 9110 10.1.4: named in Connection, since it is for the next hop alone.
+  else if (takesTrailers(head)) writer.set('Connection', 'TE').set('TE', 'trailers');
   if (trace !== undefined) writer.set('traceparent', trace.traceparent);
   return writer.add('Via', viaEntry(head, via)).toBuffer();
 }
@@ -135,6 +138,22 @@ function viaEntry({ minor }: RequestHead | ResponseHead, via: string): string {
   return `1.${minor} ${via}`;
 }
 
+/** Which fields of a response do not go on, by their names in lower case. */
+export function dropsFromResponse(
+  { fields }: ResponseHead,
+  keepLength = false,
+  decoded = false,
+): (lowerName: string) => boolean {
+  const named = connectionNamed(fields);
+  return (name) =>
+    (PER_HOP.has(name) && !(keepLength && name === 'content-length')) ||
+    name.startsWith('proxy-') ||
+    (decoded && name === 'content-encoding') ||
+    // A destination must not pass its answer off as a refusal of ours.
+    name.startsWith('sekisho-') ||
+    named.has(name);
+}
+
 /**
  * The head that goes back to the client.
  *
@@ -149,16 +168,8 @@ export function responseHead(
   via: string,
   decoded = false,
 ): Buffer {
-  const named = connectionNamed(head.fields);
   // A response without body (HEAD, 304) may tell the length that a GET would have.
-  const keepLength = framing.kind === 'none';
-  const drop = (name: string) =>
-    (PER_HOP.has(name) && !(keepLength && name === 'content-length')) ||
-    name.startsWith('proxy-') ||
-    (decoded && name === 'content-encoding') ||
-    // A destination must not pass its answer off as a refusal of ours.
-    name.startsWith('sekisho-') ||
-    named.has(name);
+  const drop = dropsFromResponse(head, framing.kind === 'none', decoded);
   const writer = new HeadWriter(`HTTP/1.1 ${head.status} ${head.phrase}`).keep(head.fields, drop);
   setFraming(writer, framing);
   if (connection === 'upgrade') setUpgrade(writer);

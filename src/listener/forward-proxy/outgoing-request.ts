@@ -1,18 +1,22 @@
 import type { Connection, Evidence, Grant, ReadableRequest } from '../../core/conversation.ts';
 import type { Destination } from '../../core/destination.ts';
+import type { BodyChange } from '../../core/injection.ts';
 import { type Refusal, UpstreamError } from '../../core/refusal.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { takeHead } from '../../stream/heads.ts';
+import type { Fields } from '../../wire/http1/fields.ts';
 import { keepsAlive } from '../../wire/http1/framing.ts';
 import type { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
+import { LAST_CHUNK } from '../../wire/http1/writer.ts';
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
-import { asksForWebSocket, namesWebSocket, requestHead } from './forwarded-head.ts';
+import { asksForWebSocket, dropsFrom, namesWebSocket, requestHead } from './forwarded-head.ts';
 import { Injection } from './injection.ts';
-import { RequestBody } from './request-body.ts';
+import { RequestBody, type Sender } from './request-body.ts';
 import type { Target } from './target.ts';
+import { lastChunkWith } from './trailers.ts';
 
 /** Interim responses that one request may bring (RFC 9110 15.2): enough for any honest server. */
 const MAX_INTERIM = 16;
@@ -29,7 +33,7 @@ const IDEMPOTENT: ReadonlySet<string> = new Set([
 ]);
 
 /** The way out of a request: written anew, sent, sent once more where that is safe, until its final response begins. */
-export abstract class OutgoingRequest extends ProxyConversation {
+export abstract class OutgoingRequest extends ProxyConversation implements Sender {
   readonly action: string;
   readonly destination: Destination;
   readonly request: ReadableRequest | undefined;
@@ -88,9 +92,20 @@ export abstract class OutgoingRequest extends ProxyConversation {
   }
 
   /** The client's side is beyond help: the upstream sees an incomplete request and its connection closed. */
-  protected giveUp(fault: FramingError | ChannelLost | Refusal): void {
+  giveUp(fault: FramingError | ChannelLost | Refusal): void {
     this.clientFault ??= fault;
     this.upstream?.stream.destroy();
+  }
+
+  get change(): BodyChange | undefined {
+    return this.injection?.changes.body;
+  }
+
+  lastChunk(trailers: Fields | undefined): Buffer {
+    if (trailers === undefined) return LAST_CHUNK;
+    const { injection } = this;
+    const drops = dropsFrom(this.head, this.grant as Grant<Channel>);
+    return lastChunkWith(trailers, (name) => drops(name) || injection?.drops(name) === true);
   }
 
   /** Sends the request. @returns the head of its final response */
@@ -141,7 +156,7 @@ export abstract class OutgoingRequest extends ProxyConversation {
     const { injection } = this;
     const onward = { identityHeaders, trace, via, absolute: parent?.absolute, injection };
     stream.write(requestHead(this.head, this.#target, this.body.framing, onward));
-    this.body.sendTo(stream, (fault) => this.giveUp(fault), injection?.changes.body);
+    this.body.sendTo(stream, this);
   }
 
   /** Passes interim responses on and gives the final one. */

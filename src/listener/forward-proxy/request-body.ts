@@ -1,8 +1,9 @@
 import type { BodyChange } from '../../core/injection.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { pumpBody } from '../../stream/bodies.ts';
+import { type Passage, pumpBody } from '../../stream/bodies.ts';
 import { type Channel, ChannelLost } from '../../stream/channel.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
+import type { Fields } from '../../wire/http1/fields.ts';
 import { type Framing, requestFraming } from '../../wire/http1/framing.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
@@ -11,14 +12,24 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 const CONTINUE_MS = 1_000;
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
 
+/** Whose body it is. */
+export interface Sender {
+  /** What the body becomes on its way; undefined: it goes on as it came. */
+  readonly change: BodyChange | undefined;
+  lastChunk(trailers: Fields | undefined): Buffer;
+  /** The client's side fails: its body is malformed or it is gone. */
+  giveUp(fault: FramingError | ChannelLost | Refusal): void;
+}
+
 /** The body of a request on its way from the client. It is streamed, so it can be sent once only. */
-export class RequestBody {
+export class RequestBody implements Passage {
   framing: Framing;
   /** Payload bytes so far. */
   bytes = 0;
   readonly #client: Channel;
   readonly #reader: BodyReader;
   readonly #waitsForContinue: boolean;
+  #sender: Sender | undefined;
   #sending: Promise<void> | undefined;
   #gathered: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -64,32 +75,37 @@ export class RequestBody {
     return this.#gathered;
   }
 
-  /**
-   * @param onFault called when the client's side fails: its body is malformed or it is gone
-   * @param change undefined: it goes on as it is
-   */
-  sendTo(
-    upstream: Channel,
-    onFault: (fault: FramingError | ChannelLost | Refusal) => void,
-    change?: BodyChange,
-  ): void {
+  get chunked(): boolean {
+    return this.framing.kind === 'chunked';
+  }
+
+  get change(): BodyChange | undefined {
+    return this.#sender?.change;
+  }
+
+  count(bytes: number): void {
+    this.bytes += bytes;
+  }
+
+  lastChunk(trailers: Fields | undefined): Buffer {
+    return (this.#sender as Sender).lastChunk(trailers);
+  }
+
+  sendTo(upstream: Channel, sender: Sender): void {
     if (this.#gathered !== undefined) {
       this.bytes = this.#gathered.length;
       if (this.bytes > 0) upstream.write(this.#gathered);
     }
     if (this.done) return;
     if (this.#waitsForContinue) this.#timer = setTimeout(() => this.#continue(), CONTINUE_MS);
-    const chunked = this.framing.kind === 'chunked';
-    const count = (bytes: number) => {
-      this.bytes += bytes;
-    };
-    const pump = async () => pumpBody(this.#client, this.#reader, upstream, chunked, count, change);
+    this.#sender = sender;
+    const pump = async () => pumpBody(this.#client, this.#reader, upstream, this);
     this.#sending = pump().catch((error: unknown) => {
-      if (error instanceof Refusal) return onFault(error);
+      if (error instanceof Refusal) return sender.giveUp(error);
       if (!(error instanceof FramingError || error instanceof ChannelLost)) throw error;
       // A client that leaves within its body sends a FIN more often than a reset.
-      if (error.code === 'cut') onFault(new ChannelLost('reset'));
-      else if (error.code !== 'abandoned') onFault(error);
+      if (error.code === 'cut') sender.giveUp(new ChannelLost('reset'));
+      else if (error.code !== 'abandoned') sender.giveUp(error);
     });
   }
 

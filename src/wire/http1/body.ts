@@ -1,4 +1,5 @@
 import { ChunkedReader } from './chunked.ts';
+import type { Fields } from './fields.ts';
 import type { Framing } from './framing.ts';
 import { FramingError } from './framing-error.ts';
 
@@ -16,6 +17,11 @@ export class BodyReader {
 
   get done(): boolean {
     return this.#chunked === undefined ? this.#left === 0 : this.#chunked.done;
+  }
+
+  /** The fields that stood behind it, once it is done. */
+  get trailers(): Fields | undefined {
+    return this.#chunked?.trailers;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { CR, LF } from './characters.ts';
-import { type HeadLimits, parseFields } from './fields.ts';
+import { type Fields, type HeadLimits, parseFields } from './fields.ts';
 import { FramingError } from './framing-error.ts';
 import { HeadReader } from './head-reader.ts';
 
@@ -30,8 +30,8 @@ type State =
   | 'done';
 
 /**
- * Reads a chunked body (RFC 9112 7.1). Extensions and trailers are checked and dropped: a hop must not pass on what it
- * does not understand as if it did, and trailers are where fields hide that would not get through in a head.
+ * Reads a chunked body (RFC 9112 7.1). Extensions are checked and dropped: a hop must not pass on what it does not
+ * understand as if it did. Trailers are kept apart: they are where fields hide that would not get through in a head.
  *
  * White space around a size is refused, though the grammar has room for some before an extension: peers disagree on it.
  */
@@ -41,7 +41,9 @@ export class ChunkedReader {
   #digits = 0;
   #extension = '';
   #extensionBytes = 0;
-  readonly #trailers = new HeadReader(checkTrailers, TRAILER_LIMITS, 'trailers-too-large');
+  readonly #section = new HeadReader(parseTrailers, TRAILER_LIMITS, 'trailers-too-large');
+  /** What stood behind the last chunk, once it is done. */
+  trailers: Fields | undefined;
 
   get done(): boolean {
     return this.#state === 'done';
@@ -68,9 +70,10 @@ export class ChunkedReader {
   }
 
   #takeTrailers(chunk: Buffer, at: number): number {
-    if (this.#trailers.push(chunk.subarray(at)) === undefined) return chunk.length;
+    this.trailers = this.#section.push(chunk.subarray(at));
+    if (this.trailers === undefined) return chunk.length;
     this.#state = 'done';
-    return chunk.length - this.#trailers.rest.length;
+    return chunk.length - this.#section.rest.length;
   }
 
   #step(state: Exclude<State, 'data' | 'trailers' | 'done'>, byte: number): State {
@@ -131,13 +134,13 @@ export class ChunkedReader {
   }
 }
 
-function checkTrailers(bytes: Buffer, limits: HeadLimits): true {
+function parseTrailers(bytes: Buffer, limits: HeadLimits): Fields {
   const fields = parseFields(bytes, bytes.toString('latin1'), 0, limits);
   // RFC 9110 6.5.1: what frames a message comes too late here, and is there to confuse.
   if (fields.has('content-length') || fields.has('transfer-encoding')) {
     throw new FramingError('trailer-field', 'a trailer claims to frame the message');
   }
-  return true;
+  return fields;
 }
 
 function requireLf(byte: number): void {
