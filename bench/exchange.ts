@@ -18,10 +18,10 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { load } from '../src/config/load.ts';
-import { Bag } from '../src/core/bag.ts';
 import { Ip } from '../src/core/ip.ts';
 import { putTogether } from '../src/in-force.ts';
 import { serveClient } from '../src/listener/forward-proxy/connection.ts';
+import { Drain } from '../src/listener/forward-proxy/drain.ts';
 import { createLogger } from '../src/log.ts';
 import { buildParts, type Parts } from '../src/parts.ts';
 import { proxyContext } from '../src/serving.ts';
@@ -159,7 +159,7 @@ function connect(parts: Parts, load: Load): void {
     const ip = Ip.parse(`10.0.0.${i + 1}`) as Ip;
     const channel = new Channel(load.add().asSocket, 0);
     const client = { channel, ip, peer: ip, port: 40_000 + i };
-    void serveClient(client, proxy, { begun: false, waiting: new Bag() });
+    void serveClient(client, proxy, new Drain());
   }
 }
 

@@ -10,10 +10,13 @@ export interface OpenTunnel {
   readonly permit: Permit;
   /** Undefined where a parent proxy resolved it. */
   readonly address: Ip | undefined;
+  /** Whether the requests inside are read, and decided on one by one. */
+  readonly isRead: boolean;
+  /** One that is read ends behind the exchanges that are under way in it. */
   breakOff(): void;
 }
 
-/** Tunnels that pass bytes now: each was decided on once, and may outlive the policy that did. */
+/** Tunnels that are open now: each was decided on once, and may outlive the policy that did. */
 export class OpenTunnels {
   readonly #open = new Bag<OpenTunnel>();
   readonly #own: OwnAddresses;
@@ -34,7 +37,10 @@ export class OpenTunnels {
     return () => this.#open.delete(place);
   }
 
-  /** Ends every tunnel that what is now in force would refuse, with that decision on its record. Gives their number. */
+  /**
+   * Ends every tunnel that what is now in force would refuse, with that decision on its record, or would pass without
+   * reading it. Gives their number.
+   */
   *endingDenied(inForce: InForce, now: number): Work<number> {
     let ended = 0;
     // What comes meanwhile is judged as it comes, and what is gone has ended by itself.
@@ -46,15 +52,27 @@ export class OpenTunnels {
   }
 
   /** Whether it was ended. */
-  #judge({ permit, address, breakOff }: OpenTunnel, inForce: InForce, now: number): boolean {
+  #judge(tunnel: OpenTunnel, inForce: InForce, now: number): boolean {
+    const { permit, address, breakOff } = tunnel;
     if (inForce.config.gateway.onReload === 'keep') return false;
     const decision = decideAgain(permit, address, inForce, this.#own, now);
-    if (passes(decision)) return false;
+    if (passes(decision)) {
+      const ends = tunnel.isRead && !wouldRead(permit, decision);
+      if (ends) breakOff();
+      return ends;
+    }
     // Closed whatever becomes of the record, whose own trouble the writer tells: the way is no longer allowed.
     permit.record.decision(decision).catch(() => undefined);
     breakOff();
     return true;
   }
+}
+
+/** Whether the requests in a tunnel are read that is passed like this: TLS that is opened, or none to be expected. */
+function wouldRead({ question }: Permit, { settings }: Decision): boolean {
+  return (
+    settings?.intercept === true || (question.destination.port === 80 && settings?.tls !== 'off')
+  );
 }
 
 function decideAgain(

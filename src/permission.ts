@@ -2,7 +2,7 @@ import type { Permit } from './exchange.ts';
 import type { Permission } from './upstream/grants.ts';
 
 /** What only the place that serves an exchange can add to its permit. */
-type OwnPart = Pick<Permission, 'credential' | 'intercept' | 'opened'>;
+type OwnPart = Pick<Permission, 'credential' | 'intercept' | 'opened' | 'read'>;
 
 /** A permit in the form that the ways out take it in. */
 export function permissionOf(permit: Permit, own: OwnPart): Permission {

@@ -64,7 +64,12 @@ function grantOf(permit: Permit, { timeouts }: ListenerConfig, parts: Parts): Gr
       credential: credentialOf(permit, parts),
       intercept: interceptOf(permit, parts),
       opened: (address, breakOff) =>
-        parts.tunnels.add({ permit, address, breakOff }, parts.inForce, Date.now()),
+        parts.tunnels.add({ permit, address, breakOff, isRead: false }, parts.inForce, Date.now()),
+      read: (end) => {
+        const [address] = permit.addresses;
+        const tunnel = { permit, address, breakOff: end, isRead: true };
+        return parts.tunnels.add(tunnel, parts.inForce, Date.now());
+      },
     }),
     {
       pool: parts.pool,

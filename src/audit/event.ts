@@ -18,6 +18,8 @@ export interface ExchangeFacts {
   readonly action: string;
   /** Of a request that can be read; without its query, since queries carry secrets. */
   readonly path?: string;
+  /** What the request came in, where that was not HTTP/1. */
+  readonly protocol?: 'h2';
   /** `host:port`; null when the request named none that can be taken. */
   readonly destination: string | null;
 }
@@ -159,18 +161,20 @@ export type AuditEvent = DecisionEvent | OutcomeEvent | OwnEvent;
 
 /** An exchange's facts as they stand in each of its lines: encoded once. */
 export function encodeFacts(
-  facts: Omit<ExchangeFacts, 'peer' | 'path'> & {
+  facts: Omit<ExchangeFacts, 'peer' | 'path' | 'protocol'> & {
     readonly peer: string | undefined;
     readonly path: string | undefined;
+    readonly protocol: 'h2' | undefined;
   },
 ): string {
   const peer = facts.peer === undefined ? '' : `"peer":${quote(facts.peer)},`;
   const path = facts.path === undefined ? '' : `"path":${quote(facts.path)},`;
+  const protocol = facts.protocol === undefined ? '' : `"protocol":"${facts.protocol}",`;
   return inOnePiece(
     `"gateway":${quote(facts.gateway)},"listener":${quote(facts.listener)},` +
       `"client":${quote(facts.client)},${peer}` +
       `"principal":${quoteOrNull(facts.principal)},"identifiedBy":${quoteOrNull(facts.identifiedBy)},` +
-      `"action":${quote(facts.action)},${path}"destination":${quoteOrNull(facts.destination)}`,
+      `"action":${quote(facts.action)},${path}${protocol}"destination":${quoteOrNull(facts.destination)}`,
   );
 }
 

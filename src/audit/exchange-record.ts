@@ -167,7 +167,7 @@ export class ExchangeRecord {
 
   #encodedFacts(): string {
     if (this.#facts !== undefined) return this.#facts;
-    const { listener, client, peer, action, destination, request } = this.#conversation;
+    const { listener, client, peer, action, destination, request, protocol } = this.#conversation;
     this.#facts = encodeFacts({
       gateway: this.#ledger.gateway,
       listener,
@@ -177,6 +177,7 @@ export class ExchangeRecord {
       identifiedBy: this.#principal?.method ?? null,
       action,
       path: request?.path,
+      protocol,
       destination: destination instanceof Refusal ? null : destinationText(destination),
     });
     return this.#facts;

@@ -9,7 +9,7 @@ import type { SpanPlace } from '../core/trace-context.ts';
 /** What a record takes from a conversation. */
 export type Recorded = Pick<
   Conversation<unknown>,
-  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request' | 'traceparent'
+  'listener' | 'client' | 'peer' | 'action' | 'destination' | 'request' | 'protocol' | 'traceparent'
 >;
 
 /** What a reload changes. An exchange keeps what held when it began. */

@@ -126,6 +126,13 @@ export interface Grant<Stream> {
     early: Buffer,
     down?: BodyChange,
   ): Promise<TunnelEnd>;
+  /**
+   * A tunnel begins whose requests are read here, and decided on one by one.
+   *
+   * @param end ends it in order: a policy came in force that would not have it read
+   * @returns to be called at its end
+   */
+  opened(end: () => void): () => void;
   /** The destination begins to answer the request. */
   answered(): void;
   /** Records a later decision of this exchange (`hello`, `request`), which then is the one that stands. */
@@ -150,6 +157,8 @@ export interface Conversation<Stream> {
   readonly destination: Destination | Refusal;
   /** Undefined when what will pass cannot be read (a tunnel). */
   readonly request: ReadableRequest | undefined;
+  /** What the request came in, where that was not HTTP/1. */
+  readonly protocol?: 'h2' | undefined;
   /** Every `traceparent` that it came with; undefined where the protocol has none. */
   readonly traceparent?: readonly string[];
   evidence(): Evidence;

@@ -49,6 +49,8 @@ export interface Permission {
   answered(): void;
   /** A tunnel begins; what is returned is called at its end. */
   opened(address: Ip | undefined, breakOff: () => void): () => void;
+  /** As `opened`, for a tunnel whose requests are read, and which is ended in order. */
+  read(end: () => void): () => void;
 }
 
 /** Carries out a permission: reaches what was decided on by the exit of its rule, and by no other. */
@@ -142,6 +144,10 @@ export class UpstreamGrant implements Grant<Channel> {
       meter.tunnels(-1);
       closed();
     });
+  }
+
+  opened(end: () => void): () => void {
+    return this.#permission.read(end);
   }
 
   answered(): void {

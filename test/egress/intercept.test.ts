@@ -91,7 +91,8 @@ test('curl reads a refusal of a path inside https://', { skip: needs('curl') }, 
     { env: { https_proxy: basic } },
   );
   assert.equal(code, 0);
-  assert.equal(stdout.match(/^HTTP\/1\.1 403 Forbidden: no-matching-rule/gm)?.length, 2);
+  assert.equal(stdout.match(/^HTTP\/2 403/gm)?.length, 2);
+  assert.equal(stdout.match(/^sekisho-reason: no-matching-rule\r$/gm)?.length, 2);
   assert.match(stdout, /^ {2}principal {2}fn$/m);
   assert.deepEqual(upstream.requests, []);
   const { path, decision } = await gateway.outcome(({ action }) => action === 'GET');

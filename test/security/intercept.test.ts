@@ -9,7 +9,7 @@ import { keepAuthority } from '../../src/authority/own-authority.ts';
 import { load } from '../../src/config/load.ts';
 import { createCertificates } from '../support/certificates.ts';
 import { run, statusOf } from '../support/clients.ts';
-import { TOKEN } from '../support/credential-gateway.ts';
+import { OK, TOKEN } from '../support/credential-gateway.ts';
 import { type InterceptScene, startIntercepting } from '../support/intercept-gateway.ts';
 import { needs } from '../support/programs.ts';
 
@@ -133,7 +133,7 @@ const LEAVING: Readonly<Record<string, (scene: InterceptScene) => ConnectionOpti
     checkServerIdentity: (_host, { fingerprint256 }) =>
       fingerprint256 === 'AA:BB' ? undefined : new Error('not the pinned one'),
   }),
-  'speaks HTTP/2 alone': () => ({ ALPNProtocols: ['h2'] }),
+  'speaks another protocol alone': () => ({ ALPNProtocols: ['imap'] }),
 };
 
 for (const [what, options] of Object.entries(LEAVING)) {
@@ -159,19 +159,54 @@ test('a token that the destination echoes inside https:// is masked', async (t) 
   assert.doesNotMatch(answer, new RegExp(TOKEN));
 });
 
-test('a rule that a reload takes away holds for the next request of an open session', async (t) => {
-  const { open, authority, gateway } = await startIntercepting(t);
+/** A session in which a request was answered, and how it goes on. */
+async function askAndReload(t: TestContext, change: (text: string) => string) {
+  const { open, authority, gateway } = await startIntercepting(t, {
+    answer: (request, socket) => {
+      if (!request.startsWith('GET /slow')) socket.write(OK);
+      else late.resolve(() => socket.write(OK));
+    },
+  });
+  const late = Promise.withResolvers<() => void>();
   const secure = await open();
-  const ask = async () => {
-    secure.write(`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+  const ask = async (path: string) => {
+    secure.write(`GET ${path} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
     const [answer] = await once(secure, 'data');
     return statusOf(String(answer));
   };
-  assert.equal(await ask(), 200);
+  assert.equal(await ask('/'), 200);
+  const slow = ask('/slow');
+  const answerIt = await late.promise;
   const text = await readFile(gateway.file, 'utf8');
-  await writeFile(gateway.file, text.replace(/^ {2}- \{ name: api.*$/m, '  []'));
+  await writeFile(gateway.file, change(text));
   assert.equal(await gateway.gateway.reload(), true);
-  assert.equal(await ask(), 403);
+  return { secure, ask, slow, answerIt, gateway };
+}
+
+const TAKEN_AWAY: Readonly<Record<string, (text: string) => string>> = {
+  'takes its rule away': (text) => text.replace(/^ {2}- \{ name: api.*$/m, '  []'),
+  'no longer opens it': (text) => text.replace(', intercept: true', ''),
+};
+
+for (const [what, change] of Object.entries(TAKEN_AWAY)) {
+  test(`a session that was opened ends with its last exchange after a reload that ${what}`, async (t) => {
+    const { secure, slow, answerIt, gateway } = await askAndReload(t, change);
+    answerIt();
+    assert.equal(await slow, 200);
+    await once(secure.resume(), 'end');
+    const { outcome } = await gateway.outcome(({ action }) => action === 'CONNECT');
+    assert.deepEqual([outcome.status, outcome.error], [200, null]);
+    const reload = gateway.events.find(({ type }) => type === 'reload');
+    assert.equal(reload?.type === 'reload' && reload.ended, 1);
+  });
+}
+
+test('a rule that a reload narrows holds for the next request of a session that stays open', async (t) => {
+  const narrow = (text: string) => text.replace('intercept: true', 'intercept: true, paths: [/x]');
+  const { ask, slow, answerIt } = await askAndReload(t, narrow);
+  answerIt();
+  assert.equal(await slow, 200);
+  assert.equal(await ask('/'), 403);
 });
 
 /** Every line of a key in PEM. */

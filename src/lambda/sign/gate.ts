@@ -146,7 +146,12 @@ export class FunctionGate {
     });
     return new UpstreamGrant(
       // Requests come as events: nobody's TLS ends here, and no tunnel begins.
-      permissionOf(permit, { credential, intercept: undefined, opened: () => () => {} }),
+      permissionOf(permit, {
+        credential,
+        intercept: undefined,
+        opened: () => () => {},
+        read: () => () => {},
+      }),
       {
         pool: this.#pool,
         exits: inForce.exits,

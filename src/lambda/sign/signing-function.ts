@@ -1,4 +1,3 @@
-import { Bag } from '../../core/bag.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { Ip } from '../../core/ip.ts';
 import { TROUBLES, type Trouble } from '../../core/reasons.ts';
@@ -7,6 +6,7 @@ import { credentialsFrom, openSecretStore } from '../../credential-sources.ts';
 import type { InForce } from '../../in-force.ts';
 import type { Client, ProxyContext } from '../../listener/forward-proxy/client.ts';
 import { serveClient } from '../../listener/forward-proxy/connection.ts';
+import { Drain } from '../../listener/forward-proxy/drain.ts';
 import { Unreadable } from '../../listener/forward-proxy/unreadable.ts';
 import type { Logger } from '../../log.ts';
 import { Channel } from '../../stream/channel.ts';
@@ -125,7 +125,7 @@ export class SigningFunction {
       socket.breakOff('idle-timeout');
       timer = setTimeout(overdue, GRACE_MS);
     }, limitMs);
-    const served = serveClient(client, proxy, { begun: false, waiting: new Bag() });
+    const served = serveClient(client, proxy, new Drain());
     await Promise.race([served, late.promise]);
     clearTimeout(timer);
   }

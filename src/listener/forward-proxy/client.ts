@@ -9,6 +9,9 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { viaTrail } from './forwarded-head.ts';
 import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
 
+/** Field lines of a request. */
+export const MAX_FIELDS = 256;
+
 /** What the listener needs of the gateway around it. */
 export interface ProxyContext {
   readonly config: ListenerConfig;
@@ -38,6 +41,8 @@ export interface Client {
   readonly port: number;
   /** The TCP peer: a balancer, or the client itself. */
   readonly peer: Ip;
+  /** What its request came in, where that was not HTTP/1. */
+  readonly protocol?: 'h2';
   /** What its request is refused with, whatever it asks for. */
   readonly unwelcome?: Refusal;
 }
@@ -51,6 +56,7 @@ export abstract class ProxyConversation {
   readonly listener: string;
   readonly client: { readonly ip: Ip; readonly port: number };
   readonly peer: Ip;
+  readonly protocol: 'h2' | undefined;
   /** Whether the next request may follow on this connection. */
   keepAlive = false;
   /** What the client was told, once it was told anything: whatever is written then, it would read as part of that. */
@@ -63,6 +69,7 @@ export abstract class ProxyConversation {
     this.listener = proxy.config.name;
     this.client = client;
     this.peer = client.peer;
+    this.protocol = client.protocol;
     this.channel = client.channel;
     this.proxy = proxy;
     this.head = head;

@@ -1,11 +1,17 @@
-import type { Bag } from '../../core/bag.ts';
 import { Refusal } from '../../core/refusal.ts';
-import { type Channel, ChannelLost } from '../../stream/channel.ts';
+import { Channel, ChannelLost } from '../../stream/channel.ts';
 import { takeHead } from '../../stream/heads.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
-import { type Client, headEvidence, type ProxyContext, type ProxyConversation } from './client.ts';
+import {
+  type Client,
+  headEvidence,
+  MAX_FIELDS,
+  type ProxyContext,
+  type ProxyConversation,
+} from './client.ts';
+import type { Drain } from './drain.ts';
 import { hasPassed } from './forwarded-head.ts';
 import type { Inside, ServeInside } from './inside.ts';
 import { isOwnHost, OwnHostRequest, OwnHostTunnel } from './own-host.ts';
@@ -14,14 +20,6 @@ import { ForwardedRequest } from './request.ts';
 import { readTarget, type Target } from './target.ts';
 import { Tunnel } from './tunnel.ts';
 import { Unreadable } from './unreadable.ts';
-
-const MAX_FIELDS = 256;
-
-/** What connections must know of a drain: whether it has begun, and who waits for a request that shall not come. */
-export interface Drain {
-  begun: boolean;
-  readonly waiting: Bag<Channel>;
-}
 
 /**
  * Reads one request after the other from a client and sends each down the path of an exchange, until either side has
@@ -48,20 +46,50 @@ async function serveRequests(
 ): Promise<Rejection | undefined> {
   const { limits, timeouts } = proxy.config;
   const reader = new HeadReader(parseRequestHead, { bytes: limits.headBytes, fields: MAX_FIELDS });
-  const serveInside: ServeInside = (within) =>
-    serveRequests({ ...client, channel: within.channel }, proxy, drain, within);
+  const serveInside: ServeInside = (within) => serveTunnel(client, proxy, drain, within);
   for (let first = true, more = true; more; first = false) {
     const head = await nextHead(client, reader, { timeoutMs: timeouts.headMs, first }, drain);
     if (head === undefined || typeof head === 'string') return first ? head : undefined;
     const conversation = converse(client, proxy, head, inside, serveInside);
-    // While the client waits for its answer, what limits the time is the side that has to give it.
-    client.channel.limitIdle(0);
-    if (isOwn(conversation)) await conversation.answerOwn();
-    else await proxy.run(conversation);
-    client.channel.limitIdle(timeouts.idleMs);
+    await answer(conversation, client, proxy);
     more = conversation.keepAlive && !drain.begun;
   }
   return undefined;
+}
+
+/** Serves what comes inside a tunnel. */
+async function serveTunnel(
+  client: Client,
+  proxy: ProxyContext,
+  drain: Drain,
+  inside: Inside,
+): Promise<Rejection | undefined> {
+  const { carrier } = inside;
+  const left = inside.drain.join(drain);
+  try {
+    if (carrier instanceof Channel)
+      return await serveRequests({ ...client, channel: carrier }, proxy, inside.drain, inside);
+    // Few tunnels need it.
+    const { serveSession } = await import('./session.ts');
+    const none: ServeInside = () => Promise.reject(new TypeError('a tunnel inside a tunnel'));
+    return await serveSession(carrier, { client, proxy, drain: inside.drain }, (stream, head) =>
+      answer(converse(stream, proxy, head, inside, none), stream, proxy),
+    );
+  } finally {
+    left();
+  }
+}
+
+async function answer(
+  conversation: AnyConversation & ProxyConversation,
+  { channel }: Client,
+  proxy: ProxyContext,
+): Promise<void> {
+  // While the client waits for its answer, what limits the time is the side that has to give it.
+  channel.limitIdle(0);
+  if (isOwn(conversation)) await conversation.answerOwn();
+  else await proxy.run(conversation);
+  channel.limitIdle(proxy.config.timeouts.idleMs);
 }
 
 /** The next head, the fault in it, or why there will be none: undefined where the gateway itself wants no more. */

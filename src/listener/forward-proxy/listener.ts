@@ -1,5 +1,4 @@
 import type { Bind } from '../../config/config.ts';
-import { Bag } from '../../core/bag.ts';
 import { SekishoError } from '../../core/errors.ts';
 import { listenFailed } from '../../core/listen-failed.ts';
 import { Refusal } from '../../core/refusal.ts';
@@ -8,7 +7,8 @@ import { type ListenAt, listenTcp, type TcpListening } from '../../tcp/listen.ts
 import type { Peer, TcpSocket } from '../../tcp/tcp-socket.ts';
 import { ProxyHeaderError } from '../../wire/proxy-protocol.ts';
 import type { Client, ProxyContext } from './client.ts';
-import { type Drain, serveClient } from './connection.ts';
+import { serveClient } from './connection.ts';
+import { Drain } from './drain.ts';
 import { type OpenConnection, OpenConnections } from './open-connections.ts';
 import type { PeerRules, PeerStanding } from './peer-rules.ts';
 import { type ClientAddress, takeProxyHeader } from './proxy-header.ts';
@@ -45,7 +45,7 @@ export class ForwardProxyListener {
   readonly #tls: ServerTls | undefined;
   readonly #listening = new Set<TcpListening>();
   readonly #connections: OpenConnections;
-  readonly #drain: Drain = { begun: false, waiting: new Bag() };
+  readonly #drain = new Drain();
 
   /** @throws SekishoError `tls-unusable` */
   constructor(proxy: ProxyContext, peers: Pick<PeerRules, 'standingOf'>, events: ListenerEvents) {
@@ -90,8 +90,7 @@ export class ForwardProxyListener {
   async drain(limitMs: number): Promise<void> {
     for (const listening of this.#listening) listening.close();
     this.#listening.clear();
-    this.#drain.begun = true;
-    for (const channel of this.#drain.waiting) channel.abandon();
+    this.#drain.begin();
     const timer = setTimeout(() => this.#connections.destroyAll(), limitMs);
     await this.#connections.emptied();
     clearTimeout(timer);

@@ -6,6 +6,7 @@ import type { TcpSocket } from '../../tcp/tcp-socket.ts';
 /**
  * Makes an accepted connection a TLS one, with what was read of it already. Resolves once the handshake is done.
  *
+ * @param protocols what the client may agree on, the first one first
  * @throws SekishoError `handshake-failed`; the connection is closed then
  */
 export function serverHandshake(
@@ -13,6 +14,7 @@ export function serverHandshake(
   early: Buffer | undefined,
   context: SecureContext,
   timeoutMs: number,
+  protocols: readonly string[] = ['http/1.1'],
 ): Promise<TLSSocket> {
   const socket = nodeSocket(tcp, early);
   // What fails below is told by the TLS above it.
@@ -20,7 +22,7 @@ export function serverHandshake(
   const secure = new TLSSocket(socket, {
     isServer: true,
     secureContext: context,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...protocols],
   });
   return new Promise((resolve, reject) => {
     const settle = () => {

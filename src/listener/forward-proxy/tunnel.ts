@@ -9,12 +9,13 @@ import type {
 } from '../../core/conversation.ts';
 import { deny } from '../../core/decision.ts';
 import type { Destination } from '../../core/destination.ts';
-import type { Channel, ChannelLost } from '../../stream/channel.ts';
+import { Channel, type ChannelLost } from '../../stream/channel.ts';
 import { ACCESS_DENIED_ALERT, type ClientHello } from '../../wire/client-hello.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { type Client, headEvidence, type ProxyContext, ProxyConversation } from './client.ts';
+import { Drain } from './drain.ts';
 import { type CheckedHello, takeHello } from './hello.ts';
-import type { ServeInside } from './inside.ts';
+import type { Inside, ServeInside } from './inside.ts';
 import { openTls } from './opened-tls.ts';
 
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -73,17 +74,28 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     const upstream = this.#upstream as Connection<Channel>;
     this.#upstream = undefined;
     const contextOf = this.#grant?.intercept;
-    if (this.#plainInside) return this.#serve();
+    if (this.#plainInside) return this.#servePlain();
     if (contextOf !== undefined) return this.#intercept(contextOf);
     if (this.#grant?.decision.settings?.tls === 'off') return this.#pass(upstream, undefined);
     const checked = await this.#checkHello(upstream);
     return 'status' in checked ? checked : this.#pass(upstream, checked);
   }
 
-  async #serve(): Promise<Outcome> {
-    const { destination, channel } = this;
-    await this.#serveInside({ destination, evidence: this.#evidence, channel });
+  async #servePlain(): Promise<Outcome> {
+    await this.#serve(this.destination, this.channel);
     return outcome({ error: null, ...NO_BYTES }, undefined);
+  }
+
+  /** Each request inside is an exchange of its own; a policy that would not let them be read ends the tunnel behind the last one. */
+  async #serve(destination: Destination, carrier: Inside['carrier']): ReturnType<ServeInside> {
+    const drain = new Drain();
+    const closed = this.#grant?.opened(() => drain.begin());
+    try {
+      const evidence = this.#evidence;
+      return await this.#serveInside({ destination, evidence, carrier, drain });
+    } finally {
+      closed?.();
+    }
   }
 
   async #intercept(contextOf: () => Promise<SecureContext>): Promise<Outcome> {
@@ -97,9 +109,8 @@ export class Tunnel extends ProxyConversation implements Conversation<Channel> {
     if (typeof opened === 'string') return failed(opened);
     const { host, port } = this.destination;
     const destination = { scheme: 'https', host, port } as const;
-    const evidence = this.#evidence;
-    const rejection = await this.#serveInside({ destination, evidence, channel: opened });
-    opened.end();
+    const rejection = await this.#serve(destination, opened);
+    if (opened instanceof Channel) opened.end();
     if (rejection === 'closed-before-a-byte') return failed(LEFT);
     return outcome({ error: null, ...NO_BYTES }, hello);
   }

@@ -19,6 +19,11 @@ export class BodyReader {
     return this.#chunked === undefined ? this.#left === 0 : this.#chunked.done;
   }
 
+  /** Whether only the end of its connection ends it. */
+  get isOpenEnded(): boolean {
+    return this.#left === Number.POSITIVE_INFINITY;
+  }
+
   /** The fields that stood behind it, once it is done. */
   get trailers(): Fields | undefined {
     return this.#chunked?.trailers;
@@ -40,7 +45,7 @@ export class BodyReader {
 
   /** The peer has sent its last byte. @throws FramingError `cut` where some of the body are missing */
   end(): void {
-    if (this.#left === Number.POSITIVE_INFINITY) this.#left = 0;
+    if (this.isOpenEnded) this.#left = 0;
     if (!this.done) throw new FramingError('cut', 'the connection ended within the body');
   }
 }

@@ -1,0 +1,74 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type Http2Stream,
+} from 'node:http2';
+import { requestFraming } from '../../wire/http1/framing.ts';
+import { HeadReader } from '../../wire/http1/head-reader.ts';
+import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
+import { LAST_CHUNK } from '../../wire/http1/writer.ts';
+import type { RawFields } from '../../wire/http2/fields.ts';
+import { requestFields } from '../../wire/http2/request.ts';
+import { responseBytes } from '../../wire/http2/response.ts';
+import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
+
+/** A stream that is opened for one request: that is written, and the response comes. */
+export class ClientStream extends StreamSocket {
+  declare protected stream: ClientHttp2Stream | undefined;
+  protected readonly resetCode = constants.NGHTTP2_CANCEL;
+  /** Whether the response has begun. */
+  isAnswered = false;
+  readonly #session: ClientHttp2Session;
+  readonly #reader = new HeadReader(parseRequestHead, OWN_HEADS);
+  #head: RequestHead | undefined;
+
+  constructor(session: ClientHttp2Session) {
+    super();
+    this.#session = session;
+  }
+
+  protected takeHead(bytes: Buffer): Buffer | undefined {
+    this.#head = this.#reader.push(bytes);
+    if (this.#head === undefined) return undefined;
+    this.expectBody(requestFraming(this.#head));
+    return this.#reader.rest;
+  }
+
+  protected sendHead(ends: boolean): void {
+    const head = this.#head as RequestHead;
+    const waitForTrailers = !ends && head.fields.has('transfer-encoding');
+    try {
+      const stream = this.#session.request(requestFields(head), {
+        endStream: ends,
+        waitForTrailers,
+      });
+      stream.on('headers', (_fields, _flags, raw: RawFields) => this.#onHead(raw, false));
+      stream.on('response', (_fields, flags, raw: RawFields) =>
+        this.#onHead(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0),
+      );
+      this.attach(stream);
+    } catch {
+      // The session takes no more: nothing of the request went out.
+      queueMicrotask(() => this.lose(constants.NGHTTP2_REFUSED_STREAM));
+    }
+  }
+
+  #onHead(raw: RawFields, ends: boolean): void {
+    if (this.destroyed) return;
+    try {
+      const { status, bytes, chunked } = responseBytes(raw, (this.#head as RequestHead).method);
+      this.isAnswered = status >= 200;
+      this.chunked = chunked && !ends;
+      // What ends here is told as a whole, so that it may go on as a whole: gRPC tells a failure by a head alone.
+      this.emit('data', chunked && ends ? Buffer.concat([bytes, LAST_CHUNK]) : bytes);
+    } catch {
+      this.lose(constants.NGHTTP2_PROTOCOL_ERROR);
+    }
+  }
+
+  /** A server may have enough of a request that it has answered (RFC 9113 8.1). */
+  protected isCut({ rstCode }: Http2Stream): boolean {
+    return rstCode !== constants.NGHTTP2_NO_ERROR;
+  }
+}

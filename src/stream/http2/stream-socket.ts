@@ -1,0 +1,231 @@
+import { EventEmitter } from 'node:events';
+import { constants, type Http2Stream } from 'node:http2';
+import { SekishoError } from '../../core/errors.ts';
+import type { TcpSocket } from '../../tcp/tcp-socket.ts';
+import { BodyReader } from '../../wire/http1/body.ts';
+import type { Fields, HeadLimits } from '../../wire/http1/fields.ts';
+import type { Framing } from '../../wire/http1/framing.ts';
+import { CHUNK_END, chunkHead, LAST_CHUNK } from '../../wire/http1/writer.ts';
+import { addFields, fieldMap, type RawFields, trailerBytes } from '../../wire/http2/fields.ts';
+
+/** Heads that the gateway wrote itself: those that they were made from were held against the listener's limits. */
+export const OWN_HEADS: HeadLimits = { bytes: 4 * 1024 ** 2, fields: 1_024 };
+
+/** A stream that its peer reset, or that ended with its session. */
+export class StreamReset extends SekishoError {
+  /** Whether the peer says that it has done nothing with the request (RFC 9113 8.7): then any may be sent again. */
+  readonly isUnprocessed: boolean;
+
+  constructor(code: number) {
+    super('stream-reset', `the HTTP/2 stream was reset with code ${code}`);
+    this.name = 'StreamReset';
+    this.isUnprocessed = code === constants.NGHTTP2_REFUSED_STREAM;
+  }
+}
+
+/**
+ * One stream of an HTTP/2 session as a connection that carries one exchange in HTTP/1.1: what is written is read as a message
+ * and sent in frames, and what comes in frames is told as the bytes of a message. So there is one path for data, and HTTP/2
+ * is a matter of its edges.
+ *
+ * Flow control is the session's own: what is not read here opens no window, and what the peer's window has no room for makes
+ * this socket want to drain.
+ */
+export abstract class StreamSocket extends EventEmitter implements TcpSocket {
+  destroyed = false;
+  readableEnded = false;
+  writableEnded = false;
+  timeout: number | undefined;
+  /** Whether what comes is told in chunks. */
+  protected chunked = false;
+  /** Undefined before it was opened. */
+  protected stream: Http2Stream | undefined;
+  /** With what a stream is reset that is given up. */
+  protected abstract readonly resetCode: number;
+  #flowing = false;
+  #trailersIn: Buffer = LAST_CHUNK;
+  #trailersOut: Fields | undefined;
+  /** The body of the message that is written; undefined before its head. */
+  #body: BodyReader | undefined;
+  /** Whether the head went out. */
+  #begun = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the stream is over, all of it having come and gone, and nobody was told yet. */
+  #over = false;
+
+  /** Takes what it can of the head that is written. @returns the rest, once it is whole */
+  protected abstract takeHead(bytes: Buffer): Buffer | undefined;
+  /** Sends the head that is whole. @param ends whether nothing follows it */
+  protected abstract sendHead(ends: boolean): void;
+  /** Whether what has come of a stream that ended is not all of it. */
+  protected abstract isCut(stream: Http2Stream): boolean;
+
+  protected attach(stream: Http2Stream): void {
+    this.stream = stream;
+    if (!this.#flowing) stream.pause();
+    stream.on('data', this.#onData);
+    stream.on('end', this.#onEnd);
+    stream.on('trailers', (_fields: unknown, _flags: number, raw: RawFields) =>
+      this.#onTrailers(raw),
+    );
+    stream.on('wantTrailers', this.#sendTrailers);
+    stream.on('drain', () => {
+      this.#moved();
+      this.emit('drain');
+    });
+    // Told by `close`, with the code.
+    stream.on('error', () => {});
+    stream.on('aborted', () => this.isCut(stream) && this.#onGone(stream));
+    stream.on('close', () => this.#onGone(stream));
+  }
+
+  get writableFinished(): boolean {
+    return this.stream?.writableFinished === true;
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.stream?.writableNeedDrain === true;
+  }
+
+  pause(): void {
+    this.#flowing = false;
+    this.stream?.pause();
+  }
+
+  resume(): void {
+    this.#flowing = true;
+    this.stream?.resume();
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.destroyed || this.writableEnded) return true;
+    this.#moved();
+    const rest = this.#body === undefined ? this.takeHead(bytes) : bytes;
+    if (rest !== undefined) this.#writeBody(rest);
+    return !this.writableNeedDrain;
+  }
+
+  /** The head is whole: a body of this kind follows it. */
+  protected expectBody(framing: Framing): void {
+    this.#body = new BodyReader(framing);
+  }
+
+  #writeBody(bytes: Buffer): void {
+    const body = this.#body as BodyReader;
+    body.push(bytes, (payload) => {
+      this.#begin(false);
+      if (this.stream?.writable === true) this.stream.write(payload);
+    });
+    this.#trailersOut = body.trailers;
+    if (!body.done) return void this.#begin(false);
+    if (!this.#begin(this.#trailersOut === undefined)) this.stream?.end();
+  }
+
+  /** @returns whether the head, which went out now, was all */
+  #begin(ends: boolean): boolean {
+    if (this.#begun) return false;
+    this.#begun = true;
+    this.sendHead(ends);
+    return ends;
+  }
+
+  readonly #sendTrailers = (): void => {
+    const fields = this.#trailersOut;
+    this.stream?.sendTrailers(fields === undefined ? {} : addFields(fieldMap(), fields));
+  };
+
+  end(sent?: () => void): void {
+    if (this.destroyed || this.writableEnded) return;
+    this.writableEnded = true;
+    // Without a head there is no message, and with a part of its body a wrong one.
+    if (!this.#begun || !this.#endBody()) return this.destroy();
+    if (sent !== undefined) {
+      if (this.writableFinished) queueMicrotask(sent);
+      else this.stream?.once('finish', sent);
+    }
+    if (this.#over) this.#close();
+  }
+
+  #endBody(): boolean {
+    const body = this.#body as BodyReader;
+    // As far as the connection reaches: that is here.
+    if (body.isOpenEnded) body.end();
+    if (body.done) this.stream?.end();
+    return body.done;
+  }
+
+  destroy(): void {
+    // The other direction of a message that was sent whole is given up in peace (RFC 9113 8.1).
+    this.#reset(this.writableFinished ? constants.NGHTTP2_NO_ERROR : this.resetCode);
+  }
+
+  resetAndDestroy(): void {
+    this.#reset(this.resetCode);
+  }
+
+  #reset(code: number): void {
+    if (this.destroyed) return;
+    this.#close();
+    if (this.stream?.closed === false) this.stream.close(code);
+    // What nobody reads would keep the stream.
+    this.stream?.resume();
+  }
+
+  setTimeout(milliseconds: number): void {
+    this.timeout = milliseconds;
+    clearTimeout(this.#timer);
+    if (milliseconds === 0 || this.destroyed) return;
+    this.#timer = setTimeout(() => this.emit('timeout'), milliseconds).unref();
+  }
+
+  #moved(): void {
+    this.#timer?.refresh();
+  }
+
+  readonly #onData = (payload: Buffer): void => {
+    if (this.destroyed) return;
+    this.#moved();
+    if (!this.chunked) return void this.emit('data', payload);
+    this.emit('data', chunkHead(payload.length));
+    this.emit('data', payload);
+    this.emit('data', CHUNK_END);
+  };
+
+  readonly #onEnd = (): void => {
+    // A stream that was reset ends as well.
+    if (this.destroyed || this.isCut(this.stream as Http2Stream)) return;
+    if (this.chunked) this.emit('data', this.#trailersIn);
+    this.readableEnded = true;
+    this.emit('end');
+  };
+
+  #onTrailers(raw: RawFields): void {
+    try {
+      this.#trailersIn = trailerBytes(raw);
+    } catch {
+      this.lose(constants.NGHTTP2_PROTOCOL_ERROR);
+    }
+  }
+
+  #onGone(stream: Http2Stream): void {
+    if (this.destroyed || this.#over) return;
+    if (!this.readableEnded || this.isCut(stream)) return this.lose(stream.rstCode);
+    // A connection would still be there: whoever has it may not have read all of it.
+    this.#over = true;
+    if (this.writableEnded) this.#close();
+  }
+
+  /** It is of no further use, of which whoever has it is told. @param code why */
+  protected lose(code: number): void {
+    if (this.destroyed) return;
+    this.emit('error', new StreamReset(code));
+    this.#reset(code);
+  }
+
+  #close(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    clearTimeout(this.#timer);
+    queueMicrotask(() => this.emit('close'));
+  }
+}
