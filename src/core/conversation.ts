@@ -63,6 +63,8 @@ export interface Connection<Stream> {
   readonly parent?: ParentLeg;
   /** Taken from the pool: it may turn out to be dead. */
   readonly reused: boolean;
+  /** Present where others share what it is a part of: for an exchange that ended in order, and has nothing against that. */
+  readonly giveBack?: () => void;
 }
 
 export interface ParentLeg {
@@ -109,9 +111,14 @@ export interface Grant<Stream> {
   /**
    * A connection for one HTTP request, kept by an earlier exchange or new, whose other end may be a parent proxy.
    *
+   * @param protocol what the request came in: then the destination is offered it as well, and picks
    * @throws UpstreamError
    */
-  borrow(trail: Trail, which?: 'kept or new' | 'new'): Promise<Connection<Stream>>;
+  borrow(
+    trail: Trail,
+    which?: 'kept or new' | 'new',
+    protocol?: 'h2' | undefined,
+  ): Promise<Connection<Stream>>;
   /** Gives a borrowed connection back for a later exchange. Whoever does not call it destroys the stream. */
   giveBack(connection: Connection<Stream>): void;
   /**

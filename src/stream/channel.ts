@@ -1,6 +1,7 @@
 import { TLSSocket } from 'node:tls';
 import { SekishoError } from '../core/errors.ts';
 import type { TcpSocket } from '../tcp/tcp-socket.ts';
+import { StreamReset } from './http2/stream-reset.ts';
 import { pace } from './pace.ts';
 
 /** The connection broke, or was idle for too long, while somebody waited for bytes of it. */
@@ -10,6 +11,11 @@ export class ChannelLost extends SekishoError {
   constructor(code: 'reset' | 'idle' | 'too-slow' | 'abandoned', options?: ErrorOptions) {
     super(code, `the connection is lost: ${code}`, options);
     this.name = 'ChannelLost';
+  }
+
+  /** Whether the peer says that it has done nothing with what was asked of it. */
+  get isUnprocessed(): boolean {
+    return this.cause instanceof StreamReset && this.cause.isUnprocessed;
   }
 }
 

@@ -26,6 +26,7 @@ export function trust(ca: string | readonly string[]): SecureContext {
 /**
  * Makes a connection a TLS one whose certificate is for `host`. It comes paused, without listeners.
  *
+ * @param protocols what is offered; the other end picks
  * @throws UpstreamError `tls-failed`, `connect-timeout`; the connection is closed then
  */
 export function startTls(
@@ -33,6 +34,7 @@ export function startTls(
   host: Hostname | Ip,
   context: SecureContext,
   timeoutMs: number,
+  protocols: readonly string[] = ['http/1.1'],
 ): Promise<TLSSocket> {
   // What fails below is told by the TLS above it.
   socket.on('error', () => {});
@@ -43,7 +45,7 @@ export function startTls(
     secureContext: context,
     // Said outright: NODE_TLS_REJECT_UNAUTHORIZED must not undo it.
     rejectUnauthorized: true,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [...protocols],
   });
   return new Promise((resolve, reject) => {
     const settle = () => {

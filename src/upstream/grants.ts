@@ -6,7 +6,7 @@ import type { Ip } from '../core/ip.ts';
 import type { Principal } from '../core/principal.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import type { OnwardTrace } from '../core/trace-context.ts';
-import type { Channel } from '../stream/channel.ts';
+import { Channel } from '../stream/channel.ts';
 import { NO_EXIT } from './exits.ts';
 import type { HttpPool } from './pool.ts';
 import { secured } from './secured.ts';
@@ -86,22 +86,47 @@ export class UpstreamGrant implements Grant<Channel> {
     return this.#open(trail, 'dial');
   }
 
-  borrow(trail: Trail, which = 'kept or new'): Promise<Connection<Channel>> {
-    const { pool } = this.#ways;
-    const kept = which === 'new' ? undefined : pool.take(this.#poolKey, this.#permission.addresses);
+  borrow(
+    trail: Trail,
+    which = 'kept or new',
+    protocol?: 'h2' | undefined,
+  ): Promise<Connection<Channel>> {
+    if (protocol === 'h2' && this.#permission.destination.scheme === 'https')
+      return this.#borrowShared(trail, which);
+    const kept = which === 'new' ? undefined : this.#takeKept();
     if (kept === undefined) return this.#open(trail, 'dialForRequests');
-    this.#permission.dialled(kept);
     return Promise.resolve(kept);
   }
 
-  async #open(trail: Trail, how: 'dial' | 'dialForRequests'): Promise<Connection<Channel>> {
+  #takeKept(): Connection<Channel> | undefined {
+    const kept = this.#ways.pool.take(this.#poolKey, this.#permission.addresses);
+    if (kept !== undefined) this.#permission.dialled(kept);
+    return kept;
+  }
+
+  /** HTTP/2 where the destination picks it: then others may be on the same connection. */
+  async #borrowShared(trail: Trail, which: string): Promise<Connection<Channel>> {
+    const open = () => this.#open(trail, 'dialForRequests', ['h2', 'http/1.1']);
+    if (which === 'new') return open();
+    const { addresses } = this.#permission;
+    const keptOrNew = async () => this.#takeKept() ?? open();
+    const shared = await this.#ways.pool.sessions.borrow(this.#poolKey, addresses, keptOrNew);
+    this.#permission.dialled(shared);
+    return shared;
+  }
+
+  async #open(
+    trail: Trail,
+    how: 'dial' | 'dialForRequests',
+    protocols: readonly string[] = ['http/1.1'],
+  ): Promise<Connection<Channel>> {
     const { connectMs, idleMs, meter, parents } = this.#ways;
     const began = meter.now();
     const dialled = (outcome: string) =>
       meter.dialled(this.decision.settings?.via, meter.now() - began, outcome);
     try {
       const terms = { timeoutMs: connectMs, idleMs, trail, parents };
-      const reached = await this.#reach(how, terms);
+      const reached = await this.#reach(how, terms, protocols);
       dialled('connected');
       this.#permission.dialled(reached);
       return { ...reached, reused: false };
@@ -112,19 +137,32 @@ export class UpstreamGrant implements Grant<Channel> {
   }
 
   /** What goes over TLS passes through a parent proxy by a tunnel, which the TLS ends behind. */
-  async #reach(how: 'dial' | 'dialForRequests', terms: DialTerms): Promise<Dialled> {
+  async #reach(
+    how: 'dial' | 'dialForRequests',
+    terms: DialTerms,
+    protocols: readonly string[],
+  ): Promise<Dialled> {
     const { destination, alsoTrust } = this.#permission;
     const { host, scheme } = destination;
     if (scheme !== 'https') return this.#way[how](this.#permission, terms);
+    const { idleMs } = terms;
     const deadline = performance.now() + terms.timeoutMs;
+    const left = () => Math.max(1, deadline - performance.now());
     const reached = await this.#way.dial(this.#permission, terms);
-    const timeoutMs = Math.max(1, deadline - performance.now());
     const trusted = { only: this.credential?.ca, also: alsoTrust };
-    return secured(reached, host, trusted, { ...terms, timeoutMs });
+    const secure = await secured(reached, host, trusted, left(), protocols);
+    if (secure.alpnProtocol !== 'h2') return { ...reached, stream: new Channel(secure, idleMs) };
+    // Few destinations are asked by it.
+    const { UpstreamSession } = await import('./session.ts');
+    const { address, parent } = reached;
+    const route = parent === undefined ? { address } : { address, parent };
+    const session = await UpstreamSession.open(secure, route, { timeoutMs: left(), idleMs });
+    return this.#ways.pool.sessions.add(this.#poolKey, session);
   }
 
   giveBack(connection: Connection<Channel>): void {
-    this.#ways.pool.put(this.#poolKey, connection);
+    if (connection.giveBack === undefined) this.#ways.pool.put(this.#poolKey, connection);
+    else connection.giveBack();
   }
 
   tunnel(

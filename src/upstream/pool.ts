@@ -1,6 +1,8 @@
 import type { Connection } from '../core/conversation.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Channel } from '../stream/channel.ts';
+import { leadsTo } from './leads-to.ts';
+import { SessionPool } from './session-pool.ts';
 
 interface Kept {
   readonly connection: Connection<Channel>;
@@ -21,6 +23,8 @@ export interface PoolLimits {
  * only when its address is among those that the exchange at hand was decided on, or neither has any.
  */
 export class HttpPool {
+  /** Those that serve several exchanges at a time. */
+  readonly sessions: SessionPool;
   readonly #kept = new Map<string, Kept[]>();
   readonly #limits: PoolLimits;
   #total = 0;
@@ -29,6 +33,7 @@ export class HttpPool {
 
   constructor(limits: PoolLimits) {
     this.#limits = limits;
+    this.sessions = new SessionPool(limits.idleMs);
   }
 
   get size(): number {
@@ -37,7 +42,14 @@ export class HttpPool {
 
   /** How many are kept, how many requests found one or none, and how many connections were let go. */
   get stats() {
-    return { kept: this.#total, ...this.#counts };
+    const { kept, reused, discarded } = this.sessions.stats;
+    const counts = this.#counts;
+    return {
+      kept: this.#total + kept,
+      reused: counts.reused + reused,
+      missed: counts.missed,
+      discarded: counts.discarded + discarded,
+    };
   }
 
   /** The connection that was used last, since it is the likeliest to be alive. */
@@ -99,6 +111,7 @@ export class HttpPool {
 
   close(): void {
     clearTimeout(this.#sweep);
+    this.sessions.close();
     for (const kept of this.#kept.values())
       for (const { connection } of kept) connection.stream.destroy();
   }
@@ -119,11 +132,4 @@ export class HttpPool {
     if (kept.length === 0) this.#kept.delete(key);
     entry.connection.stream.unwatch();
   }
-}
-
-/** Where nobody here resolved, the key alone says where to. */
-function leadsTo({ address }: Connection<Channel>, addresses: readonly Ip[]): boolean {
-  if (address === undefined) return addresses.length === 0;
-  for (const ip of addresses) if (ip.equals(address)) return true;
-  return false;
 }

@@ -1,7 +1,6 @@
-import type { SecureContext } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import type { Hostname } from '../core/hostname.ts';
 import type { Ip } from '../core/ip.ts';
-import { Channel } from '../stream/channel.ts';
 import { nodeSocket } from '../tcp/native-socket.ts';
 import { commonCas, commonTrust, startTls, trust } from './client-tls.ts';
 import type { Dialled } from './way-out.ts';
@@ -21,17 +20,18 @@ export interface Trusted {
 /**
  * A connection whose other end is the destination, made a TLS one that is verified for it, whatever lies between.
  *
+ * @param protocols what the destination is offered
  * @throws UpstreamError `tls-failed`, `connect-timeout`
  */
-export async function secured(
-  dialled: Dialled,
+export function secured(
+  { stream }: Dialled,
   host: Hostname | Ip,
   trusted: Trusted,
-  { timeoutMs, idleMs }: { timeoutMs: number; idleMs: number },
-): Promise<Dialled> {
-  const { socket, early } = dialled.stream.release();
-  const secure = await startTls(nodeSocket(socket, early), host, contextOf(trusted), timeoutMs);
-  return { ...dialled, stream: new Channel(secure, idleMs) };
+  timeoutMs: number,
+  protocols: readonly string[],
+): Promise<TLSSocket> {
+  const { socket, early } = stream.release();
+  return startTls(nodeSocket(socket, early), host, contextOf(trusted), timeoutMs, protocols);
 }
 
 function contextOf({ only, also }: Trusted): SecureContext {

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { createCertificates } from './certificates.ts';
+import { type Certificates, createCertificates } from './certificates.ts';
 import { RawClient } from './clients.ts';
 import { OK, type SecureUpstream, startSecureUpstream, TOKEN } from './credential-gateway.ts';
 import { startTestGateway, type TestGateway } from './gateway.ts';
@@ -18,6 +19,8 @@ export interface InterceptSetting {
   /** More rules, each on a line of its own. `PORT` stands for the upstream's. */
   readonly rules?: readonly string[];
   readonly answer?: (request: string, socket: TLSSocket) => void;
+  /** What stands for the host; default: an upstream that speaks HTTP/1.1 and answers by `answer`. */
+  readonly serve?: (certificates: Certificates) => Promise<SecureUpstream>;
   /** The names that the upstream's certificate is for. */
   readonly names?: readonly string[];
   readonly env?: Record<string, string>;
@@ -38,6 +41,8 @@ export interface InterceptScene {
   tunnel(authority?: string): Promise<RawClient>;
   /** A TLS session with the gateway. */
   open(options?: ConnectionOptions): Promise<TLSSocket>;
+  /** An HTTP/2 session with the gateway, by Node's own client. */
+  session(): Promise<ClientHttp2Session>;
   /** Sends text within TLS, and gives all that comes back until its end. */
   ask(text: string, options?: ConnectionOptions): Promise<string>;
 }
@@ -80,10 +85,9 @@ export async function startIntercepting(
   setting: InterceptSetting = {},
 ): Promise<InterceptScene> {
   const certificates = createCertificates(...(setting.names ?? ['api.localhost']));
-  const upstream = await startSecureUpstream(
-    certificates,
-    setting.answer ?? ((_request, socket) => socket.write(OK)),
-  );
+  const answer = setting.answer ?? ((_request, socket) => socket.write(OK));
+  const serve = setting.serve ?? ((own: Certificates) => startSecureUpstream(own, answer));
+  const upstream = await serve(certificates);
   t.after(upstream.close);
   const rules = (setting.rules ?? []).map((rule) => `  - ${rule}\n`).join('');
   const port = String(upstream.port);
@@ -121,6 +125,12 @@ ${setting.more ?? ''}
     ca,
     tunnel,
     open,
+    async session() {
+      const secure = await open({ ALPNProtocols: ['h2'] });
+      const session = connectHttp2(`https://${authority}`, { createConnection: () => secure });
+      t.after(() => session.destroy());
+      return session;
+    },
     async ask(text, options) {
       const secure = await open(options);
       const pieces: Buffer[] = [];

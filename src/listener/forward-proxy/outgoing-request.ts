@@ -88,7 +88,7 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     // A WebSocket is a tunnel to its server (RFC 6455 4.1), whatever stands between.
     this.upstream = asksForWebSocket(this.head)
       ? await grant.dial(this.trail)
-      : await grant.borrow(this.trail);
+      : await grant.borrow(this.trail, 'kept or new', this.protocol);
   }
 
   /** The client's side is beyond help: the upstream sees an incomplete request and its connection closed. */
@@ -128,7 +128,7 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     try {
       return await this.#finalHead(reader);
     } catch (error) {
-      if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat()) throw error;
+      if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat(error)) throw error;
       // A kept connection may have died at any time; a new one has not been tried yet.
       await this.#borrowNew();
       this.#send();
@@ -137,12 +137,15 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
   }
 
   async #borrowNew(): Promise<void> {
-    this.upstream = await (this.grant as Grant<Channel>).borrow(this.trail, 'new');
+    this.upstream = await (this.grant as Grant<Channel>).borrow(this.trail, 'new', this.protocol);
     if (this.clientFault !== undefined) throw this.clientFault;
   }
 
-  #mayRepeat(): boolean {
-    return this.upstream?.reused === true && this.clientFault === undefined && this.#isRepeatable();
+  #mayRepeat({ isUnprocessed }: ChannelLost): boolean {
+    if (this.clientFault !== undefined) return false;
+    // RFC 9110 9.2.2, RFC 9113 8.7
+    if (isUnprocessed) return this.body.framing.kind === 'none';
+    return this.upstream?.reused === true && this.#isRepeatable();
   }
 
   #isRepeatable(): boolean {

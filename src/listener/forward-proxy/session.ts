@@ -72,6 +72,7 @@ class Session {
         enableConnectProtocol: false,
       },
       maxHeaderListPairs: MAX_FIELDS,
+      strictSingleValueFields: false,
     });
     // Of a socket that no server of Node's accepted, it waits to be told that the handshake is done.
     secure.emit('secureConnect');

@@ -17,8 +17,8 @@ import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 export class ClientStream extends StreamSocket {
   declare protected stream: ClientHttp2Stream | undefined;
   protected readonly resetCode = constants.NGHTTP2_CANCEL;
-  /** Whether the response has begun. */
-  isAnswered = false;
+  /** Whether the request went out, and no response has begun. */
+  isUnanswered = false;
   readonly #session: ClientHttp2Session;
   readonly #reader = new HeadReader(parseRequestHead, OWN_HEADS);
   #head: RequestHead | undefined;
@@ -48,6 +48,7 @@ export class ClientStream extends StreamSocket {
         this.#onHead(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0),
       );
       this.attach(stream);
+      this.isUnanswered = true;
     } catch {
       // The session takes no more: nothing of the request went out.
       queueMicrotask(() => this.lose(constants.NGHTTP2_REFUSED_STREAM));
@@ -58,7 +59,7 @@ export class ClientStream extends StreamSocket {
     if (this.destroyed) return;
     try {
       const { status, bytes, chunked } = responseBytes(raw, (this.#head as RequestHead).method);
-      this.isAnswered = status >= 200;
+      this.isUnanswered = status < 200;
       this.chunked = chunked && !ends;
       // What ends here is told as a whole, so that it may go on as a whole: gRPC tells a failure by a head alone.
       this.emit('data', chunked && ends ? Buffer.concat([bytes, LAST_CHUNK]) : bytes);

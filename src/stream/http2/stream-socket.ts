@@ -1,27 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { constants, type Http2Stream } from 'node:http2';
-import { SekishoError } from '../../core/errors.ts';
 import type { TcpSocket } from '../../tcp/tcp-socket.ts';
 import { BodyReader } from '../../wire/http1/body.ts';
 import type { Fields, HeadLimits } from '../../wire/http1/fields.ts';
 import type { Framing } from '../../wire/http1/framing.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK } from '../../wire/http1/writer.ts';
 import { addFields, fieldMap, type RawFields, trailerBytes } from '../../wire/http2/fields.ts';
+import { StreamReset } from './stream-reset.ts';
 
 /** Heads that the gateway wrote itself: those that they were made from were held against the listener's limits. */
 export const OWN_HEADS: HeadLimits = { bytes: 4 * 1024 ** 2, fields: 1_024 };
-
-/** A stream that its peer reset, or that ended with its session. */
-export class StreamReset extends SekishoError {
-  /** Whether the peer says that it has done nothing with the request (RFC 9113 8.7): then any may be sent again. */
-  readonly isUnprocessed: boolean;
-
-  constructor(code: number) {
-    super('stream-reset', `the HTTP/2 stream was reset with code ${code}`);
-    this.name = 'StreamReset';
-    this.isUnprocessed = code === constants.NGHTTP2_REFUSED_STREAM;
-  }
-}
 
 /**
  * One stream of an HTTP/2 session as a connection that carries one exchange in HTTP/1.1: what is written is read as a message

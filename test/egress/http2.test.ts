@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { type TestContext, test } from 'node:test';
+import { askHttp2, type Http2Upstream, startHttp2Upstream } from '../support/http2.ts';
+import { type InterceptSetting, startIntercepting } from '../support/intercept-gateway.ts';
+
+type Answer = Parameters<typeof startHttp2Upstream>[1];
+
+/** A gateway that opens TLS, and a destination that speaks HTTP/2 alone. */
+async function startScene(
+  t: TestContext,
+  answer: Answer,
+  setting: InterceptSetting = {},
+  settings: Parameters<typeof startHttp2Upstream>[2] = {},
+) {
+  const started = Promise.withResolvers<Http2Upstream>();
+  const scene = await startIntercepting(t, {
+    ...setting,
+    async serve(certificates) {
+      const upstream = await startHttp2Upstream(certificates, answer, settings);
+      started.resolve(upstream);
+      return upstream;
+    },
+  });
+  return { ...scene, destination: await started.promise };
+}
+
+const hello: Answer = (stream) => {
+  stream.respond({ ':status': 200, 'x-answer': '1' });
+  stream.end('hello');
+};
+
+async function textOf(stream: ServerHttp2Stream): Promise<string> {
+  let text = '';
+  for await (const piece of stream) text += piece;
+  return text;
+}
+
+test('a request in HTTP/2 is decided on, sent on in HTTP/2, and recorded by itself', async (t) => {
+  const { session, authority, gateway, destination } = await startScene(t, hello, {
+    rule: ', methods: [GET], paths: [/repos/**]',
+  });
+  const client = await session();
+  const answer = await askHttp2(client, {
+    ':path': '/repos/x?y=1',
+    'x-own': 'é',
+    cookie: 'a=1; b=2',
+  });
+  assert.deepEqual([answer.status, answer.body], [200, 'hello']);
+  assert.match(answer.headers.via ?? '', /sekisho/);
+  const [request = ''] = destination.requests;
+  assert.match(
+    request,
+    new RegExp(
+      `^:method: GET\r\n:scheme: https\r\n:authority: ${authority}\r\n:path: /repos/x\\?y=1\r\n`,
+    ),
+  );
+  assert.match(request, /^x-own: é\r$/m);
+  assert.match(request, /^cookie: a=1; b=2\r$/m);
+  assert.doesNotMatch(request, /^(?:host|connection|transfer-encoding|x-workload): /m);
+  const refused = await askHttp2(client, { ':path': '/user' });
+  assert.deepEqual([refused.status, refused.headers['sekisho-reason']], [403, 'no-matching-rule']);
+  const inner = await gateway.outcome(({ path }) => path === '/repos/x');
+  assert.deepEqual([inner.protocol, inner.destination, inner.principal], ['h2', authority, 'fn']);
+  client.close();
+  const outer = await gateway.outcome(({ action }) => action === 'CONNECT');
+  assert.deepEqual(
+    [outer.protocol, outer.intercepted, outer.outcome.error],
+    [undefined, true, null],
+  );
+});
+
+test('bodies, interim responses and trailers pass both ways', async (t) => {
+  let told: object = {};
+  const { session } = await startScene(t, (stream, headers) => {
+    stream.additionalHeaders({ ':status': 103, link: '</x>' });
+    stream.on('trailers', (fields) => {
+      told = { ...fields };
+    });
+    stream.respond({ ':status': 200 }, { waitForTrailers: true });
+    stream.on('wantTrailers', () =>
+      stream.sendTrailers({ 'grpc-status': '0', 'sekisho-reason': 'x' }),
+    );
+    textOf(stream).then(
+      (text) => stream.end(`${headers.te}:${text}`),
+      () => {},
+    );
+  });
+  const client = await session();
+  const stream = client.request(
+    { ':method': 'POST', ':path': '/', te: 'trailers' },
+    { waitForTrailers: true },
+  );
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7' }));
+  const interim = once(stream, 'headers');
+  const trailers = once(stream, 'trailers');
+  stream.end('body');
+  assert.equal((await interim)[0][':status'], 103);
+  let text = '';
+  for await (const piece of stream) text += piece;
+  assert.equal(text, 'trailers:body');
+  assert.deepEqual(Object.entries((await trailers)[0]), [['grpc-status', '0']]);
+  assert.deepEqual(Object.entries(told), [['x-sum', '7']]);
+});
+
+test('a head that is all of an answer goes on as such', async (t) => {
+  const { session } = await startScene(t, (stream) =>
+    stream.respond({ ':status': 200, 'grpc-status': '5' }, { endStream: true }),
+  );
+  const stream = (await session()).request({ ':method': 'POST', ':path': '/' });
+  stream.end('body');
+  const [head, flags] = await once(stream, 'response');
+  assert.equal(head['grpc-status'], '5');
+  assert.equal(flags & constants.NGHTTP2_FLAG_END_STREAM, 1);
+});
+
+test('many requests at a time share one connection on either side', async (t) => {
+  const waiting: ServerHttp2Stream[] = [];
+  const { session, destination } = await startScene(t, (stream) => {
+    waiting.push(stream);
+    if (waiting.length === 20) for (const each of waiting) hello(each, {});
+  });
+  const client = await session();
+  const answers = Array.from({ length: 20 }, (_, i) => askHttp2(client, { ':path': `/${i}` }));
+  for (const { body } of await Promise.all(answers)) assert.equal(body, 'hello');
+  assert.equal(destination.sessions.length, 1);
+});
+
+test('a destination is asked for no more at a time than it takes on one connection', async (t) => {
+  const waiting: ServerHttp2Stream[] = [];
+  const answer: Answer = (stream) => {
+    waiting.push(stream);
+    if (waiting.length === 5) for (const each of waiting) hello(each, {});
+  };
+  const { session, destination } = await startScene(t, answer, {}, { maxConcurrentStreams: 2 });
+  const client = await session();
+  const answers = Array.from({ length: 5 }, (_, i) => askHttp2(client, { ':path': `/${i}` }));
+  for (const { body } of await Promise.all(answers)) assert.equal(body, 'hello');
+  assert.ok(destination.sessions.length >= 3, String(destination.sessions.length));
+});
