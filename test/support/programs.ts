@@ -40,6 +40,15 @@ export const PROGRAMS = {
     serves: "update-ca-certificates, on a copy of the system's store",
     present: () => onPath('update-ca-certificates'),
   },
+  'python3-httpx': {
+    serves: 'httpx as a client that speaks HTTP/2',
+    present: () => pythonModule('httpx'),
+  },
+  'python3-h2': { serves: 'HTTP/2 for httpx', present: () => pythonModule('h2') },
+  'python3-grpcio': {
+    serves: 'gRPC as a client and as an upstream',
+    present: () => pythonModule('grpc'),
+  },
   haproxy: {
     serves: 'a balancer that sends PROXY headers, and an upstream',
     present: () => onPath('haproxy'),

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import {
   constants,
   performServerHandshake,
@@ -107,9 +106,10 @@ class Session {
     if (this.#running === 0) this.#linger();
   }
 
+  /** A client that does not read would never see the end. */
   #linger(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#session.destroy(), LINGER_MS);
+    this.#timer = setTimeout(() => this.#secure.destroy(), LINGER_MS);
   }
 
   #endAfter(milliseconds: number): void {
@@ -145,7 +145,7 @@ class Session {
     const isHead = !(head instanceof Refusal);
     const chunked = isHead && head.fields.has('transfer-encoding');
     const socket = new ServerStream(stream, isHead ? head.method : 'GET', chunked);
-    const closed = once(socket, 'close');
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     const channel = new Channel(socket, timeouts.idleMs);
     await this.#answer({ ...client, channel, protocol: 'h2' }, head);
     channel.end();
