@@ -106,3 +106,15 @@ test('gRPC passes in every form, decided on by method', {
   const both = await gateway.outcome(({ path }) => path === '/t.T/Both');
   assert.deepEqual([both.protocol, both.principal, both.outcome.status], ['h2', 'fn', 200]);
 });
+
+test('gRPC takes on a token that its client never had, and its answers are masked', {
+  skip: needs('python3-grpcio'),
+}, async (t) => {
+  const { stdout, gateway } = await call(t, {
+    rule: ', methods: [POST], paths: [/t.T/**], with: c',
+    more: 'credentials: { c: { for: api.localhost, header: { X-Token: [{ env: TOKEN }] }, tls: { ca: { file: ca.pem } } } }',
+  });
+  assert.equal(stdout, EXPECTED);
+  const unary = await gateway.outcome(({ path }) => path === '/t.T/Unary');
+  assert.equal(unary.credential?.name, 'c');
+});

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type TestContext, test } from 'node:test';
+import { TOKEN } from '../support/credential-gateway.ts';
 import { askHttp2, type Http2Upstream, startHttp2Upstream } from '../support/http2.ts';
 import { type InterceptSetting, startIntercepting } from '../support/intercept-gateway.ts';
 
@@ -138,4 +139,143 @@ test('a destination is asked for no more at a time than it takes on one connecti
   const answers = Array.from({ length: 5 }, (_, i) => askHttp2(client, { ':path': `/${i}` }));
   for (const { body } of await Promise.all(answers)) assert.equal(body, 'hello');
   assert.ok(destination.sessions.length >= 3, String(destination.sessions.length));
+});
+
+test('what a destination refuses unseen is asked once more, whatever the method', async (t) => {
+  const asked: string[] = [];
+  const { session, destination } = await startScene(t, (stream, headers) => {
+    asked.push(`${headers[':method']} ${headers[':path']}`);
+    if (asked.length === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    else hello(stream, headers);
+  });
+  const answer = await askHttp2(await session(), { ':method': 'DELETE', ':path': '/x' });
+  assert.deepEqual([answer.status, asked], [200, ['DELETE /x', 'DELETE /x']]);
+  assert.equal(destination.sessions.length, 2);
+});
+
+test('what a destination may have begun is not asked again, and no other exchange suffers', async (t) => {
+  const waiting: ServerHttp2Stream[] = [];
+  const both = Promise.withResolvers<void>();
+  const { session, gateway, destination } = await startScene(t, (stream) => {
+    if (waiting.push(stream) === 2) both.resolve();
+  });
+  const client = await session();
+  const [broken, whole] = [
+    askHttp2(client, { ':path': '/0' }),
+    askHttp2(client, { ':path': '/1' }),
+  ];
+  await both.promise;
+  waiting[0]?.close(constants.NGHTTP2_INTERNAL_ERROR);
+  assert.deepEqual(
+    [(await broken).status, (await broken).headers['sekisho-reason']],
+    [502, 'upstream-reset'],
+  );
+  hello(waiting[1] as ServerHttp2Stream, {});
+  assert.equal((await whole).body, 'hello');
+  assert.deepEqual([destination.requests.length, destination.sessions.length], [2, 1]);
+  const { outcome } = await gateway.outcome(({ path }) => path === '/0');
+  assert.equal(outcome.error, 'upstream-reset');
+});
+
+test('behind a GOAWAY the next request goes elsewhere, and those under way end in order', async (t) => {
+  const waiting = Promise.withResolvers<ServerHttp2Stream>();
+  const { session, destination } = await startScene(t, (stream, headers) => {
+    if (headers[':path'] === '/slow') waiting.resolve(stream);
+    else hello(stream, headers);
+  });
+  const client = await session();
+  const slow = askHttp2(client, { ':path': '/slow' });
+  const stream = await waiting.promise;
+  stream.session?.close();
+  while (destination.sessions.length < 2) await askHttp2(client, { ':path': '/next' });
+  hello(stream, {});
+  assert.equal((await slow).body, 'hello');
+});
+
+test('sessions share a connection to the destination, which a client of HTTP/1.1 is never offered', async (t) => {
+  const { session, destination, authority, ask } = await startScene(t, hello);
+  await askHttp2(await session(), { ':path': '/' });
+  await askHttp2(await session(), { ':path': '/' });
+  assert.equal(destination.sessions.length, 1);
+  const answer = await ask(`GET / HTTP/1.1\r\nHost: ${authority}\r\nConnection: close\r\n\r\n`);
+  assert.match(answer, /^HTTP\/1\.1 502 [\s\S]*Sekisho-Reason: tls-failed/);
+  assert.equal(destination.sessions.length, 1);
+});
+
+test('a client that leaves resets its stream at the destination, and the connection goes on', async (t) => {
+  const waiting = Promise.withResolvers<ServerHttp2Stream>();
+  const { session, destination, gateway } = await startScene(t, (stream, headers) => {
+    if (headers[':path'] === '/slow') waiting.resolve(stream);
+    else hello(stream, headers);
+  });
+  const client = await session();
+  const slow = client.request({ ':path': '/slow' });
+  slow.on('error', () => {});
+  const stream = await waiting.promise;
+  const closed = once(stream, 'close');
+  slow.close(constants.NGHTTP2_CANCEL);
+  await closed;
+  assert.equal(stream.rstCode, constants.NGHTTP2_CANCEL);
+  const { outcome } = await gateway.outcome(({ path }) => path === '/slow');
+  assert.equal(outcome.error, 'client-reset');
+  assert.equal((await askHttp2(client, { ':path': '/' })).body, 'hello');
+  assert.ok(destination.sessions.length <= 2);
+});
+
+test('a credential is put on, and masked in head, body and trailers', async (t) => {
+  const { session, destination, gateway } = await startScene(
+    t,
+    (stream) => {
+      stream.additionalHeaders({ ':status': 103, link: `<${TOKEN}>` });
+      stream.respond({ ':status': 200, 'x-echo': TOKEN }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-last': TOKEN }));
+      stream.end(`<${TOKEN}>`);
+    },
+    {
+      rule: ', with: c',
+      more: 'credentials: { c: { for: api.localhost, header: { Authorization: ["token ", { env: TOKEN }] }, tls: { ca: { file: ca.pem } } } }',
+    },
+  );
+  const answer = await askHttp2(await session(), {
+    ':path': '/',
+    te: 'trailers',
+    authorization: 'of the client',
+  });
+  const masked = '*'.repeat(TOKEN.length);
+  assert.deepEqual(
+    [answer.headers['x-echo'], answer.body, answer.trailers['x-last'], answer.interim],
+    [masked, `<${masked}>`, masked, [103]],
+  );
+  assert.match(destination.requests[0] ?? '', new RegExp(`^authorization: token ${TOKEN}\r$`, 'm'));
+  const artefacts = [gateway.log(), await gateway.recorded(), JSON.stringify(answer)].join('\n');
+  assert.doesNotMatch(artefacts, new RegExp(TOKEN));
+});
+
+test('a client of HTTP/2 ends with the gateway, behind the answer that it waits for', async (t) => {
+  const waiting = Promise.withResolvers<ServerHttp2Stream>();
+  const { session, gateway } = await startScene(t, (stream) => waiting.resolve(stream));
+  const client = await session();
+  const slow = askHttp2(client, { ':path': '/slow' });
+  const stream = await waiting.promise;
+  const closed = once(client, 'close');
+  const told = once(client, 'goaway');
+  const stopped = gateway.gateway.stop({ notice: false });
+  assert.equal((await told)[0], constants.NGHTTP2_NO_ERROR);
+  hello(stream, {});
+  assert.equal((await slow).body, 'hello');
+  await Promise.all([closed, stopped]);
+});
+
+test('large bodies pass both ways at the pace of whoever reads', async (t) => {
+  const size = 8 * 1024 ** 2;
+  const { session } = await startScene(t, (stream) => {
+    stream.respond({ ':status': 200 });
+    stream.pipe(stream);
+  });
+  const answer = await askHttp2(
+    await session(),
+    { ':method': 'POST', ':path': '/' },
+    Buffer.alloc(size, 'x'),
+  );
+  assert.equal(answer.body.length, size);
 });

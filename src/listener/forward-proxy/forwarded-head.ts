@@ -114,6 +114,7 @@ export function requestHead(
     writer.keep(head.fields, (name) => drops(name) || injection.drops(name));
     // What comes back has to be read.
     writer.set('Accept-Encoding', 'identity');
+    if (head.fields.has('grpc-accept-encoding')) writer.set('grpc-accept-encoding', 'identity');
     for (const [name, value] of injection.changes.set) writer.set(name, value);
   }
   setFraming(writer, framing);

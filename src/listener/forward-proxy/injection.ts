@@ -132,6 +132,8 @@ export class Injection {
     const codings = codingsOf(response);
     // A part of a coded body is nothing that could be decoded.
     if (codings.length > 0 && (isPart || !canDecode(codings))) return 'coding';
+    // gRPC compresses each of its messages by itself, which nobody here undoes.
+    if (response.fields.list('grpc-encoding').some((name) => name !== 'identity')) return 'coding';
     return isPart ? 'part' : undefined;
   }
 }

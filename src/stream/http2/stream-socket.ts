@@ -173,10 +173,11 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   readonly #onData = (payload: Buffer): void => {
     if (this.destroyed) return;
     this.#moved();
-    if (!this.chunked) return void this.emit('data', payload);
-    this.emit('data', chunkHead(payload.length));
-    this.emit('data', payload);
-    this.emit('data', CHUNK_END);
+    // In one piece: whoever reads at the pace of another is paced by each.
+    const bytes = this.chunked
+      ? Buffer.concat([chunkHead(payload.length), payload, CHUNK_END])
+      : payload;
+    this.emit('data', bytes);
   };
 
   readonly #onEnd = (): void => {
