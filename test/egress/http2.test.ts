@@ -154,26 +154,22 @@ test('what a destination refuses unseen is asked once more, whatever the method'
 });
 
 test('what a destination may have begun is not asked again, and no other exchange suffers', async (t) => {
-  const waiting: ServerHttp2Stream[] = [];
+  const waiting = new Map<string | undefined, ServerHttp2Stream>();
   const both = Promise.withResolvers<void>();
-  const { session, gateway, destination } = await startScene(t, (stream) => {
-    if (waiting.push(stream) === 2) both.resolve();
+  const { session, gateway, destination } = await startScene(t, (stream, headers) => {
+    if (waiting.set(headers[':path'], stream).size === 2) both.resolve();
   });
   const client = await session();
-  const [broken, whole] = [
-    askHttp2(client, { ':path': '/0' }),
-    askHttp2(client, { ':path': '/1' }),
-  ];
+  const post = (path: string) => askHttp2(client, { ':method': 'POST', ':path': path });
+  const [broken, whole] = [post('/broken'), post('/whole')];
   await both.promise;
-  waiting[0]?.close(constants.NGHTTP2_INTERNAL_ERROR);
-  assert.deepEqual(
-    [(await broken).status, (await broken).headers['sekisho-reason']],
-    [502, 'upstream-reset'],
-  );
-  hello(waiting[1] as ServerHttp2Stream, {});
+  waiting.get('/broken')?.close(constants.NGHTTP2_INTERNAL_ERROR);
+  const { status, headers } = await broken;
+  assert.deepEqual([status, headers['sekisho-reason']], [502, 'upstream-reset']);
+  hello(waiting.get('/whole') as ServerHttp2Stream, {});
   assert.equal((await whole).body, 'hello');
   assert.deepEqual([destination.requests.length, destination.sessions.length], [2, 1]);
-  const { outcome } = await gateway.outcome(({ path }) => path === '/0');
+  const { outcome } = await gateway.outcome(({ path }) => path === '/broken');
   assert.equal(outcome.error, 'upstream-reset');
 });
 

@@ -17,6 +17,7 @@ import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 export class ClientStream extends StreamSocket {
   declare protected stream: ClientHttp2Stream | undefined;
   protected readonly resetCode = constants.NGHTTP2_CANCEL;
+  protected readonly sentCode = constants.NGHTTP2_CANCEL;
   /** Whether the request went out, and no response has begun. */
   isUnanswered = false;
   readonly #session: ClientHttp2Session;

@@ -9,6 +9,8 @@ import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 export class ServerStream extends StreamSocket {
   declare protected readonly stream: ServerHttp2Stream;
   protected readonly resetCode = constants.NGHTTP2_INTERNAL_ERROR;
+  /** RFC 9113 8.1: the rest of a request that was answered is not wanted. */
+  protected readonly sentCode = constants.NGHTTP2_NO_ERROR;
   readonly #method: string;
   readonly #reader = new HeadReader(parseResponseHead, OWN_HEADS);
   #head: ResponseHead | undefined;

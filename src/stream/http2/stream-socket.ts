@@ -30,6 +30,8 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   protected stream: Http2Stream | undefined;
   /** With what a stream is reset that is given up. */
   protected abstract readonly resetCode: number;
+  /** The same, where all that was written was sent. */
+  protected abstract readonly sentCode: number;
   #flowing = false;
   #trailersIn: Buffer = LAST_CHUNK;
   #trailersOut: Fields | undefined;
@@ -143,8 +145,7 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   }
 
   destroy(): void {
-    // The other direction of a message that was sent whole is given up in peace (RFC 9113 8.1).
-    this.#reset(this.writableFinished ? constants.NGHTTP2_NO_ERROR : this.resetCode);
+    this.#reset(this.writableFinished ? this.sentCode : this.resetCode);
   }
 
   resetAndDestroy(): void {
