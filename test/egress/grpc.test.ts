@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Certificates } from '../support/certificates.ts';
 import { run } from '../support/clients.ts';
+import { NOT_REMEMBERED } from '../support/credential-gateway.ts';
 import { type InterceptSetting, startIntercepting } from '../support/intercept-gateway.ts';
 import { needs, PYTHON } from '../support/programs.ts';
 
@@ -82,7 +83,7 @@ async function startGrpc(t: TestContext, { caFile }: Certificates) {
     port = Number(line);
     break;
   }
-  return { port, requests: [], close: async () => {} };
+  return { ...NOT_REMEMBERED, port, close: async () => {} };
 }
 
 async function call(t: TestContext, setting: InterceptSetting = {}) {

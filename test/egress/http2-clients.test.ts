@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { fetch, ProxyAgent } from 'undici';
 import type { Certificates } from '../support/certificates.ts';
 import { run } from '../support/clients.ts';
+import { NOT_REMEMBERED } from '../support/credential-gateway.ts';
 import { startIntercepting } from '../support/intercept-gateway.ts';
 import { needs, PYTHON } from '../support/programs.ts';
 import { freePort, startServer } from '../support/servers.ts';
@@ -41,7 +42,7 @@ http {
     [port],
   );
   t.after(() => nginx.stop());
-  return { port, requests: [], close: async () => {} };
+  return { ...NOT_REMEMBERED, port, close: async () => {} };
 }
 
 const HTTPX = `
@@ -87,7 +88,7 @@ test('curl, httpx and undici speak HTTP/2 through it to nginx, and HTTP/1.1 wher
   const dispatcher = new ProxyAgent({
     uri: gateway.proxyUrl,
     headers: { 'x-workload': 'sesame' },
-    requestTls: { ca },
+    requestTls: { ca, allowH2: true },
     allowH2: true,
   });
   t.after(() => dispatcher.close());

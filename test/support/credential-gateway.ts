@@ -9,6 +9,12 @@ import type { Place } from './upstreams.ts';
 
 export const TOKEN = 'ghp_0AbCdEfGhIjKlMnOpQrStUvWxYz0123456';
 
+/** Of an upstream that does not remember what came. */
+export const NOT_REMEMBERED = {
+  requests: [],
+  received: () => Promise.reject(new TypeError('it does not remember what came')),
+};
+
 /** An upstream over TLS that answers each request as the test says, byte for byte. */
 export interface SecureUpstream {
   readonly port: number;

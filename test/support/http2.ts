@@ -10,7 +10,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Certificates } from './certificates.ts';
-import type { SecureUpstream } from './credential-gateway.ts';
+import { NOT_REMEMBERED, type SecureUpstream } from './credential-gateway.ts';
 
 export interface Http2Upstream extends SecureUpstream {
   readonly sessions: readonly ServerHttp2Session[];
@@ -42,6 +42,7 @@ export async function startHttp2Upstream(
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    ...NOT_REMEMBERED,
     requests,
     sessions,
     async close() {
