@@ -112,6 +112,7 @@ export class FramePeer {
       socket.on(event, () => {
         this.ended = true;
         socket.emit('frames');
+        socket.destroy();
       });
   }
 

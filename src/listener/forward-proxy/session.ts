@@ -154,6 +154,7 @@ class Session {
 
   #left(): void {
     this.#running--;
+    if (this.#session.destroyed) return;
     const { proxy, drain } = this.#terms;
     if (proxy.leaving() || drain.begun || this.#session.closed) this.abandon();
     else if (this.#running === 0) this.#endAfter(proxy.config.timeouts.idleMs);
