@@ -238,3 +238,29 @@ test('a watch whose target never was right is not ready', async (t) => {
   assert.equal(ready.status, 503);
   assert.deepEqual(await ready.json(), { status: 'not ready', failing: ['target rds-tokyo'] });
 });
+
+test('a watch is ready no more once its list was not seen for too long, though the copy is applied, and recovers', async (t) => {
+  const { config, lists } = await workplace(t);
+  const text = await readFile(config, 'utf8');
+  await writeFile(config, text.replace('every: 1h', 'every: 1s, jitter: 0s, maxAge: 1s'));
+  lists.answer = publish(ec2Ranges(OLD));
+  const logged = watchHere(t, config);
+  const { bind } = await logged((facts) => facts.bind !== undefined);
+  await logged(({ msg }) => msg === 'applied');
+  lists.answer = (_request, response) => response.writeHead(404).end();
+  const ready = async () => {
+    const answer = await fetch(`http://${bind}/readyz`);
+    const { failing = [] } = (await answer.json()) as { failing?: string[] };
+    return { status: answer.status, failing };
+  };
+  let last = await ready();
+  while (last.status === 200) {
+    await logged(({ code }) => code === 'ranges-unavailable');
+    last = await ready();
+  }
+  assert.ok(last.failing.includes('list of tokyo-ec2'), String(last.failing));
+  lists.answer = publish(ec2Ranges(NEW, '1769904001'));
+  await logged(({ msg }) => msg === 'applied');
+  // It is so within each round, and may be over again on a machine that is busy enough.
+  while (last.status !== 200) last = await ready();
+});
