@@ -42,6 +42,21 @@ export async function deploySigning(
     ],
   ]);
   execFileSync('unzip', ['-q', zip, '-d', folder]);
+  const { host, logs } = hostSigning(folder, scene.env, setting.atOnce ?? 10);
+  t.after(() => host.stop());
+  const functions = new Functions();
+  functions.add('sign', (payload) => host.invoke(payload));
+  const lambda = await startFakeAws([functions.service]);
+  t.after(lambda.close);
+  return { ...scene, lambda, functions, zip, logs };
+}
+
+/** The function `sign`, of a zip that was taken apart. @param atOnce how many processes it may have */
+export function hostSigning(
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  atOnce: number,
+): { readonly host: FunctionHost; readonly logs: readonly string[] } {
   const logs: string[] = [];
   const host = new FunctionHost(
     {
@@ -52,15 +67,10 @@ export async function deploySigning(
       memoryMb: 128,
       region: 'ap-northeast-1',
       account: '123456789012',
-      env: scene.env,
+      env,
       print: (text) => logs.push(text),
     },
-    setting.atOnce ?? 10,
+    atOnce,
   );
-  t.after(() => host.stop());
-  const functions = new Functions();
-  functions.add('sign', (payload) => host.invoke(payload));
-  const lambda = await startFakeAws([functions.service]);
-  t.after(lambda.close);
-  return { ...scene, lambda, functions, zip, logs };
+  return { host, logs };
 }

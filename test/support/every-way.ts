@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { Agent as Dispatcher, fetch } from 'undici';
 import { FunctionCaller } from '../../src/client/function-caller.ts';
 import { functionTransport } from '../../src/client/index.ts';
-import { FunctionHost } from '../../src/lambda/runtime/function-host.ts';
 import { FORMATS } from '../../src/wire/lambda-events/formats.ts';
 import { startAgent } from './agent.ts';
 import { ADMIN, startFakeAws } from './aws/fake-aws.ts';
@@ -19,6 +18,7 @@ import { Functions } from './aws/lambda.ts';
 import { ParameterStore } from './aws/ssm.ts';
 import { run } from './clients.ts';
 import { TOKEN } from './credential-gateway.ts';
+import { hostSigning } from './deployed-function.ts';
 import { startTestGateway } from './gateway.ts';
 import { identityWith, statements } from './statements.ts';
 
@@ -94,25 +94,12 @@ async function deploy(mode: Mode, folder: string) {
   const caller = identityWith('caller', await statements(['invoke', '--function', 'sign'], folder));
   aws.know(role);
   aws.know(caller);
-  const logs: string[] = [];
-  const host = new FunctionHost(
-    {
-      name: 'sign',
-      file: join(folder, 'index.js'),
-      handler: 'handler',
-      timeoutMs: 20_000,
-      memoryMb: 128,
-      region: 'ap-northeast-1',
-      account: '123456789012',
-      env: {
-        ...aws.env(role),
-        ...settings,
-        NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
-      },
-      print: (text) => logs.push(text),
-    },
-    2,
-  );
+  const env = {
+    ...aws.env(role),
+    ...settings,
+    NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS,
+  };
+  const { host, logs } = hostSigning(folder, env, 2);
   t.after(() => host.stop());
   functions.add('sign', (payload) => host.invoke(payload));
   const called = () =>
