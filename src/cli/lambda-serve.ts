@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { existsSync, watch } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CallFailure } from '../client/call-failure.ts';
@@ -110,6 +110,11 @@ function serveFile(
   command: Command,
 ): Served {
   const [file = '', name = 'handler'] = handler.split('#');
+  if (!existsSync(file)) {
+    command.error(
+      `error: there is no ${resolve(file)}; --handler takes FILE#EXPORT, from this folder`,
+    );
+  }
   const host = new FunctionHost(
     {
       name: basename(file).replace(/\..*$/, ''),
@@ -127,13 +132,18 @@ function serveFile(
     },
     options.concurrency,
   );
+  let isTold = false;
   const watcher = watch(dirname(resolve(file)), { recursive: true }, (_event, changed) => {
     if (changed?.includes('node_modules') === true) return;
-    log.info({ changed }, 'later events run the changed code');
     host.reload();
+    // Once before each event: where this log is itself a file in that folder, every line of it is a change.
+    if (isTold) return;
+    isTold = true;
+    log.info({ changed }, 'later events run the changed code');
   });
   return {
     async send(request, place) {
+      isTold = false;
       const event = Buffer.from(JSON.stringify(format.writeRequest(request, place)));
       const invoked = await host.invoke(event);
       if (invoked === undefined)

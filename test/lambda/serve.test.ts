@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -261,4 +270,42 @@ test('a function in AWS is served by Invoke', async (t) => {
   const answer = await fetch(`${url}/x`);
   assert.deepEqual([answer.status, await answer.text()], [201, '/x']);
   assert.equal(answer.headers.get('set-cookie'), 'a=1');
+});
+
+test('its own log in the folder of the code is told as a change once before an event, and not for ever', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sekisho-serve-'));
+  const log = join(folder, 'serve.log');
+  const path = join(folder, 'index.mjs');
+  writeFileSync(path, "export const handler = async () => ({ statusCode: 200, body: 'here' });");
+  const out = openSync(log, 'a');
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'bin/sekisho.js'), 'lambda', 'serve', '--handler', path, '--bind', '127.0.0.1:0'],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  t.after(async () => {
+    await stop(child);
+    closeSync(out);
+    rmSync(folder, { recursive: true, force: true });
+  });
+  // What a shell does by `> serve.log 2>&1`, and still to be waited for.
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => writeSync(out, chunk));
+  }
+  const { printed } = collect(child);
+  const [, url = ''] = /"listening":"(.*?)"/.exec(await printed(/"listening":"/)) ?? [];
+  for (let i = 0; i < 3; i++) assert.equal(await (await fetch(url)).text(), 'here');
+  const told = readFileSync(log, 'utf8').match(/later events run the changed code/g) ?? [];
+  assert.ok(told.length <= 4, `told ${told.length} times`);
+});
+
+test('a file that is not there is wrong usage', async (t) => {
+  const child = spawn(
+    process.execPath,
+    [join(ROOT, 'bin/sekisho.js'), 'lambda', 'serve', '--handler', './nope.mjs#handler'],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  t.after(() => stop(child));
+  const { printed } = collect(child);
+  await printed(/there is no .*nope\.mjs; --handler takes FILE#EXPORT/);
 });
