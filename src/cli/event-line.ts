@@ -18,7 +18,8 @@ export function eventLine(event: AuditEvent, colors: Colors): string {
     return `${time} ${colors.red('✗')} ${colors.dim(what)}`;
   }
   if (event.type === 'reload') {
-    const what = `new policy ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
+    const policy = event.from === event.to ? 'read again, the same policy' : 'new policy';
+    const what = `${policy} ${event.to}: ${event.count} differences, ${event.ended} tunnels ended`;
     return `${time} ${colors.yellow('~')} ${colors.dim(what)}`;
   }
   if (event.type === 'refresh') return `${time} ${refreshText(event, colors)}`;
