@@ -33,7 +33,10 @@ export function chosenTargets(
   command: Command,
 ): readonly RangesTargetConfig[] {
   const unknown = target?.find((name) => !ranges.targets.some((one) => one.name === name));
-  if (unknown !== undefined) command.error(`error: no target is called ${quote(unknown)}`);
+  if (unknown !== undefined) {
+    const known = ranges.targets.map(({ name }) => name).join(', ');
+    command.error(`error: no target is called ${quote(unknown)}; there are ${known || 'none'}`);
+  }
   if (ranges.targets.length === 0) command.error('error: the configuration has no targets');
   return ranges.targets.filter(({ name }) => target === undefined || target.includes(name));
 }

@@ -27,7 +27,10 @@ export function showRangesCommand(): Command {
     .exitOverride()
     .action((name: string, options: ShowOptions, command: Command) =>
       withRanges(options, async (ranges, { config }) => {
-        if (!config.sets.has(name)) command.error(`error: no set is called ${quote(name)}`);
+        if (!config.sets.has(name)) {
+          const known = [...config.sets.keys()].join(', ');
+          command.error(`error: no set is called ${quote(name)}; there are ${known || 'none'}`);
+        }
         const set = (await ranges.readSets([name])).get(name);
         if (set === undefined || set instanceof RangesError) throw set;
         const isIn = options.contains === undefined ? undefined : answer(set, options.contains);

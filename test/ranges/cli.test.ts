@@ -28,7 +28,7 @@ test('a set is shown: whose it is, how many addresses, and whether one lies in i
   const unknown = await ranges('show', 'tokyo');
   assert.deepEqual(
     [unknown.code, unknown.err.split('\n')[0]],
-    [2, 'error: no set is called "tokyo"'],
+    [2, 'error: no set is called "tokyo"; there are tokyo-ec2'],
   );
 });
 
