@@ -103,6 +103,11 @@ for (const [name, text, told] of [
     ec2Ranges(TEN.slice(0, 7)),
     /has 7 networks, where the last good one had 10/,
   ],
+  [
+    'of as many networks, in which fewer addresses lie',
+    ec2Ranges(TEN.map((network) => network.replace(/\/\d+$/, '/28'))),
+    /has 160 IPv4 addresses, where the last good one had 2,560/,
+  ],
   ['of a version before', ec2Ranges(TEN, '1769903999'), /version 1769903999, before 1769904000/],
 ] as const) {
   test(`a list that is ${name} is refused, and the last good copy stands`, async (t) => {

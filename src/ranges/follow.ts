@@ -8,6 +8,7 @@ import type { Copies, LastGood } from './last-good.ts';
 import { readList } from './lists/lists.ts';
 import type { PublishedList } from './published.ts';
 import { RangesError } from './ranges-error.ts';
+import { shrinkageOf } from './shrinkage.ts';
 import type { Announcement } from './sns/announcement.ts';
 
 /** A list to go by, and what was in the way of a newer one. */
@@ -151,11 +152,11 @@ function check(
     throw refuse(`it is of version ${list.token}, before ${before.token}, which was there already`);
   }
   for (const use of [EVERYTHING, ...uses]) {
-    const old = filterList(before, use).length;
-    const now = filterList(list, use).length;
-    if (now >= old * (1 - shrink) && (now > 0 || old === 0)) continue;
+    const shrunken = shrinkageOf(filterList(list, use), filterList(before, use), shrink);
+    if (shrunken === undefined) continue;
     const part = use === EVERYTHING ? '' : ` for ${filterText(use)}`;
-    throw refuse(`it has ${now} networks${part}, where the last good one had ${old}`);
+    const { now, of, before: had } = shrunken;
+    throw refuse(`it has ${now} ${of}${part}, where the last good one had ${had}`);
   }
   return list;
 }
