@@ -79,6 +79,8 @@ export class UpstreamSession {
     });
     // What breaks a session closes it, and with it every stream.
     session.on('error', () => {});
+    // Nothing comes behind a FIN, of which Node tells a session whose socket may be half open nothing.
+    secure.once('end', () => secure.destroy());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fail = (code: 'connect-failed' | 'connect-timeout', why: string) =>
       reject(new UpstreamError(code, `no HTTP/2 session: ${why}`));

@@ -103,9 +103,13 @@ export class FramePeer {
   /** Whether the other end is gone. */
   ended = false;
   #pending = Buffer.alloc(0);
+  /** What is left of the other end's preface. */
+  #preface: number;
 
-  constructor(socket: Duplex) {
+  /** @param as which of the two ends it is; the other end of a server begins with a preface */
+  constructor(socket: Duplex, as: 'client' | 'server' = 'client') {
     this.socket = socket;
+    this.#preface = as === 'server' ? PREFACE.length : 0;
     socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('error', () => {});
     for (const event of ['end', 'close'])
@@ -155,7 +159,9 @@ export class FramePeer {
   }
 
   #take(chunk: Buffer): void {
-    this.#pending = Buffer.concat([this.#pending, chunk]);
+    const past = Math.min(this.#preface, chunk.length);
+    this.#preface -= past;
+    this.#pending = Buffer.concat([this.#pending, chunk.subarray(past)]);
     for (;;) {
       if (this.#pending.length < HEADER_SIZE) break;
       const end = HEADER_SIZE + this.#pending.readUIntBE(0, 3);

@@ -88,6 +88,8 @@ class Session {
     // What breaks a session closes it, and with it every stream.
     session.on('error', () => {});
     session.on('close', () => this.#ended.resolve(this.#rejection()));
+    // Nothing comes behind a FIN, of which Node tells a session whose socket may be half open nothing.
+    this.#secure.once('end', () => this.#secure.destroy());
     // Whoever connects has something to say.
     this.#endAfter(proxy.config.timeouts.headMs);
     if (drain.begun) this.abandon();

@@ -1,9 +1,4 @@
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  constants,
-  type Http2Stream,
-} from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
 import { requestFraming } from '../../wire/http1/framing.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseRequestHead, type RequestHead } from '../../wire/http1/request-head.ts';
@@ -21,6 +16,8 @@ export class ClientStream extends StreamSocket {
   /** Whether the request went out, and no response has begun. */
   isUnanswered = false;
   readonly #session: ClientHttp2Session;
+  /** Whether END_STREAM came. */
+  #isWhole = false;
   readonly #reader = new HeadReader(parseRequestHead, OWN_HEADS);
   #head: RequestHead | undefined;
 
@@ -48,6 +45,7 @@ export class ClientStream extends StreamSocket {
       stream.on('response', (_fields, flags, raw: RawFields) =>
         this.#onHead(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0),
       );
+      this.#watchEnd(stream);
       this.attach(stream);
       this.isUnanswered = true;
     } catch {
@@ -69,8 +67,20 @@ export class ClientStream extends StreamSocket {
     }
   }
 
-  /** A server may have enough of a request that it has answered (RFC 9113 8.1). */
-  protected isCut({ rstCode }: Http2Stream): boolean {
-    return rstCode !== constants.NGHTTP2_NO_ERROR;
+  /**
+   * Node ends what is read of a stream also where it was reset with NO_ERROR, and nothing but this tells the two apart: that
+   * it is closed before its end is pushed.
+   */
+  #watchEnd(stream: ClientHttp2Stream): void {
+    const push = stream.push.bind(stream);
+    stream.push = (chunk, encoding) => {
+      if (chunk === null && !stream.closed) this.#isWhole = true;
+      return push(chunk, encoding);
+    };
+  }
+
+  /** Without END_STREAM, whatever the code (RFC 9113 8.1.1); with it a server may have enough of the request (8.1). */
+  protected isCut(): boolean {
+    return !this.#isWhole;
   }
 }

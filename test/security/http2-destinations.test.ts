@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type TestContext, test } from 'node:test';
+import { askHttp2 } from '../support/http2.ts';
+import {
+  answer,
+  type FrameDestination,
+  goaway,
+  type Opened,
+  startFrameDestination,
+} from '../support/http2-destination.ts';
+import {
+  CODE,
+  type Field,
+  FLAG,
+  FRAME,
+  frame,
+  headers,
+  resetStream,
+} from '../support/http2-frames.ts';
+import { type InterceptSetting, startIntercepting } from '../support/intercept-gateway.ts';
+
+const { END_STREAM } = FLAG;
+
+/** A client in order, towards a destination that sends HTTP/2 frame by frame. */
+async function startScene(
+  t: TestContext,
+  setting: InterceptSetting = {},
+  plain?: Parameters<typeof startFrameDestination>[1],
+) {
+  const started = Promise.withResolvers<FrameDestination>();
+  const scene = await startIntercepting(t, {
+    ...setting,
+    async serve(certificates) {
+      const destination = await startFrameDestination(certificates, plain);
+      started.resolve(destination);
+      return destination;
+    },
+  });
+  return { ...scene, destination: await started.promise };
+}
+
+const head = (stream: number, ...fields: Field[]) =>
+  headers(stream, [[':status', '200'], ...fields], 0);
+const data = (stream: number, text: string, flags = 0) => frame(FRAME.DATA, flags, stream, text);
+
+/** What may come in place of the rest of an answer. */
+const CUTS: Readonly<Record<string, (at: Opened) => unknown>> = {
+  'a reset with NO_ERROR': ({ peer, stream }) => peer.send(resetStream(stream, CODE.NO_ERROR)),
+  'a reset with CANCEL': ({ peer, stream }) => peer.send(resetStream(stream, CODE.CANCEL)),
+  'a reset with REFUSED_STREAM': ({ peer, stream }) =>
+    peer.send(resetStream(stream, CODE.REFUSED_STREAM)),
+  'the end of its connection': ({ peer }) => peer.socket.end(),
+  'a GOAWAY with NO_ERROR and its end': ({ peer, stream }) =>
+    peer.send(goaway(stream)).socket.end(),
+  'a GOAWAY with an error': ({ peer, stream }) => peer.send(goaway(stream, CODE.INTERNAL_ERROR)),
+  'a GOAWAY for streams before it': ({ peer }) => peer.send(goaway(0)),
+};
+
+for (const method of ['GET', 'POST']) {
+  test(`an answer to a ${method} that is cut is whole for no client, however it is cut`, async (t) => {
+    const { session, destination, gateway } = await startScene(t);
+    const client = await session();
+    for (const [what, cut] of Object.entries(CUTS)) {
+      const fields = { ':method': method, ':path': '/' };
+      const stream = client.request(fields, { endStream: method === 'GET' });
+      stream.on('error', () => {});
+      const closed = new Promise((resolve) => stream.once('close', resolve));
+      const at = await destination.next();
+      at.peer.send(head(at.stream), data(at.stream, 'part'));
+      // Once what comes before the cut has passed.
+      await once(stream, 'data');
+      cut(at);
+      await closed;
+      assert.notEqual(stream.rstCode, CODE.NO_ERROR, what);
+    }
+    const outcomes = gateway.events.flatMap((event) =>
+      event.type === 'outcome' && event.action === method ? [event.outcome.error] : [],
+    );
+    assert.deepEqual(outcomes, Object.keys(CUTS).fill('upstream-reset'));
+  });
+}
+
+test('an answer that is whole goes on as such, though its request is reset behind it', async (t) => {
+  const { session, destination } = await startScene(t);
+  const client = await session();
+  const stream = client.request({ ':method': 'POST', ':path': '/' }, { endStream: false });
+  const { peer, stream: id } = await destination.next();
+  peer.send(head(id), data(id, 'enough', END_STREAM), resetStream(id, CODE.NO_ERROR));
+  let text = '';
+  for await (const piece of stream) text += piece;
+  assert.deepEqual([text, stream.rstCode], ['enough', CODE.NO_ERROR]);
+  client.destroy();
+});
+
+test('a destination that closes without a GOAWAY is asked by another connection', async (t) => {
+  const { session, destination, gateway } = await startScene(t);
+  const client = await session();
+  const ask = (path: string) => askHttp2(client, { ':method': 'POST', ':path': path });
+  const first = ask('/1');
+  const { peer, stream } = await destination.next();
+  peer.send(answer(stream));
+  assert.equal((await first).status, 200);
+  const closed = once(peer.socket, 'close');
+  peer.socket.end();
+  // By its own FIN the gateway tells that it knows.
+  await closed;
+  const second = ask('/2');
+  const next = await destination.next();
+  next.peer.send(answer(next.stream));
+  assert.equal((await second).status, 200);
+  assert.equal(destination.peers.length, 2);
+  assert.equal((await gateway.outcome(({ path }) => path === '/2')).outcome.error, null);
+});
