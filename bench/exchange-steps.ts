@@ -15,7 +15,7 @@ import { parseRequestHead } from '../src/wire/http1/request-head.ts';
 import { parseResponseHead } from '../src/wire/http1/response-head.ts';
 
 const LIMITS = { bytes: 65_536, fields: 256 };
-const VIA = 'sekisho-01234567';
+const HOP = { via: 'sekisho-01234567', protocol: undefined };
 /** Lines that are written together under load. */
 const BATCH = 32;
 const DONE = Promise.resolve();
@@ -49,7 +49,7 @@ export function steps(parts: Parts, requestBytes: Buffer, responseBytes: Buffer)
   const onward = {
     identityHeaders,
     trace: undefined,
-    via: VIA,
+    ...HOP,
     absolute: undefined,
     injection: undefined,
   };
@@ -83,7 +83,7 @@ export function steps(parts: Parts, requestBytes: Buffer, responseBytes: Buffer)
       answers.push(responseBytes);
     }),
     step('write that anew', () =>
-      responseHead(response, responseFraming(response, 'GET'), undefined, VIA),
+      responseHead(response, responseFraming(response, 'GET'), undefined, HOP),
     ),
   ];
 }

@@ -61,6 +61,8 @@ export interface Connection<Stream> {
   readonly address: Ip | undefined;
   /** The parent proxy that was dialled, where one stands between. */
   readonly parent?: ParentLeg;
+  /** What the destination speaks on it, where that is not HTTP/1. */
+  readonly protocol?: 'h2';
   /** Taken from the pool: it may turn out to be dead. */
   readonly reused: boolean;
   /** Present where others share what it is a part of: for an exchange that ended in order, and has nothing against that. */

@@ -118,9 +118,10 @@ export class UpstreamSession {
     socket.once('close', () => this.#left(socket, isGivenBack));
     const giveBack = () => {
       isGivenBack = true;
-      socket.destroy();
+      socket.leave();
     };
-    return { ...this.route, stream: new Channel(socket, this.#idleMs), reused, giveBack };
+    const stream = new Channel(socket, this.#idleMs);
+    return { ...this.route, stream, protocol: 'h2', reused, giveBack };
   }
 
   #left(socket: ClientStream, isGivenBack: boolean): void {

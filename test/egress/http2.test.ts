@@ -49,7 +49,7 @@ test('a request in HTTP/2 is decided on, sent on in HTTP/2, and recorded by itse
     cookie: 'a=1; b=2',
   });
   assert.deepEqual([answer.status, answer.body], [200, 'hello']);
-  assert.match(answer.headers.via ?? '', /sekisho/);
+  assert.match(answer.headers.via ?? '', /^2\.0 sekisho-/);
   const [request = ''] = destination.requests;
   assert.match(
     request,
@@ -59,6 +59,7 @@ test('a request in HTTP/2 is decided on, sent on in HTTP/2, and recorded by itse
   );
   assert.match(request, /^x-own: é\r$/m);
   assert.match(request, /^cookie: a=1; b=2\r$/m);
+  assert.match(request, /^via: 2\.0 sekisho-/m);
   assert.doesNotMatch(request, /^(?:host|connection|transfer-encoding|x-workload): /m);
   const refused = await askHttp2(client, { ':path': '/user' });
   assert.deepEqual([refused.status, refused.headers['sekisho-reason']], [403, 'no-matching-rule']);

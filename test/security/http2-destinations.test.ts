@@ -112,3 +112,18 @@ test('a destination that closes without a GOAWAY is asked by another connection'
   assert.equal(destination.peers.length, 2);
   assert.equal((await gateway.outcome(({ path }) => path === '/2')).outcome.error, null);
 });
+
+test('a stream whose answer ends behind its length is not reset: servers count that against us', async (t) => {
+  const { session, destination } = await startScene(t);
+  const client = await session();
+  for (let asked = 0; asked < 3; asked++) {
+    const answered = askHttp2(client, { ':path': '/' });
+    const { peer, stream } = await destination.next();
+    peer.send(head(stream, ['content-length', '2']), data(stream, 'ok'));
+    assert.equal((await answered).body, 'ok');
+    peer.send(data(stream, '', END_STREAM));
+  }
+  const [peer] = destination.peers;
+  assert.equal(destination.peers.length, 1);
+  assert.equal(peer?.frames.filter(({ type }) => type === FRAME.RST_STREAM).length, 0);
+});

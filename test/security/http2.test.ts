@@ -201,6 +201,13 @@ test('the crumbs of a cookie are one field again', async (t) => {
   assert.equal(line, crumbs.map(([, value]) => value).join('; '));
 });
 
+test('Via tells on either side what came, not what goes on', async (t) => {
+  const { session, upstream } = await startScene(t);
+  const { headers: fields } = await askHttp2(await session(), { ':path': '/' });
+  assert.match(upstream.requests[0] ?? '', /^Via: 2\.0 sekisho-/m);
+  assert.match(fields.via ?? '', /^1\.1 sekisho-/);
+});
+
 for (const code of [CODE.NO_ERROR, CODE.CANCEL]) {
   test(`a request that is reset within its body with code ${code} is not whole for its destination`, async (t) => {
     const arrived = Promise.withResolvers<TLSSocket>();

@@ -10,7 +10,7 @@ import { createResolver, type Resolver } from '../../destination/resolver.ts';
 import { type Gate, type Permit, runExchange } from '../../exchange.ts';
 import type { InForce } from '../../in-force.ts';
 import type { ProxyContext } from '../../listener/forward-proxy/client.ts';
-import { viaPseudonym } from '../../listener/forward-proxy/forwarded-head.ts';
+import { viaPseudonym } from '../../listener/forward-proxy/via.ts';
 import type { Logger } from '../../log.ts';
 import { permissionOf } from '../../permission.ts';
 import type { Channel } from '../../stream/channel.ts';

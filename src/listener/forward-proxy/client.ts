@@ -6,8 +6,8 @@ import type { Trouble } from '../../core/reasons.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Channel } from '../../stream/channel.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
-import { viaTrail } from './forwarded-head.ts';
 import { encodeAnswer, type OwnAnswer, refusalAnswer, troubleAnswer } from './refusal-response.ts';
+import { viaTrail } from './via.ts';
 
 /** Field lines of a request. */
 export const MAX_FIELDS = 256;
@@ -76,7 +76,7 @@ export abstract class ProxyConversation {
   }
 
   protected readonly trail = (): string =>
-    this.head === undefined ? '' : viaTrail(this.head, this.proxy.via);
+    this.head === undefined ? '' : viaTrail(this.head, this.protocol, this.proxy.via);
 
   get traceparent(): readonly string[] {
     return this.head?.fields.values('traceparent') ?? [];

@@ -12,7 +12,6 @@ import {
   type ProxyConversation,
 } from './client.ts';
 import type { Drain } from './drain.ts';
-import { hasPassed } from './forwarded-head.ts';
 import type { Inside, ServeInside } from './inside.ts';
 import { isOwnHost, OwnHostRequest, OwnHostTunnel } from './own-host.ts';
 import type { Rejection } from './rejection.ts';
@@ -20,6 +19,7 @@ import { ForwardedRequest } from './request.ts';
 import { readTarget, type Target } from './target.ts';
 import { Tunnel } from './tunnel.ts';
 import { Unreadable } from './unreadable.ts';
+import { hasPassed } from './via.ts';
 
 /**
  * Reads one request after the other from a client and sends each down the path of an exchange, until either side has

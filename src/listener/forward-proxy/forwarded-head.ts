@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { AbsoluteForm } from '../../core/conversation.ts';
 import {
   DEFAULT_PORTS,
@@ -16,6 +15,8 @@ import type { ResponseHead } from '../../wire/http1/response-head.ts';
 import { HeadWriter } from '../../wire/http1/writer.ts';
 import type { Target } from './target.ts';
 import { takesTrailers } from './trailers.ts';
+import { asksForWebSocket } from './upgrade.ts';
+import { viaEntry } from './via.ts';
 
 // RFC 9110 7.6.1, and what describes the framing: that is always written anew from what was read.
 const PER_HOP: ReadonlySet<string> = new Set([
@@ -27,22 +28,6 @@ const PER_HOP: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
-
-/**
- * Whether a request asks to go on as a WebSocket (RFC 6455 4.1). The only upgrade that is passed on: `h2c` would carry
- * requests past the gateway that it never decided on.
- */
-export function asksForWebSocket(head: RequestHead): boolean {
-  return head.minor === 1 && head.method === 'GET' && namesWebSocket(head.fields);
-}
-
-/** Whether a request asks for a WebSocket, or a 101 grants one. */
-export function namesWebSocket(fields: Fields): boolean {
-  return (
-    fields.value('upgrade')?.toLowerCase() === 'websocket' &&
-    fields.list('connection').includes('upgrade')
-  );
-}
 
 const CONNECTION_SCHEMES = /^(?:ntlm|negotiate)\b/i;
 
@@ -62,6 +47,8 @@ export interface Onward {
   readonly trace: OnwardTrace | undefined;
   /** This gateway's pseudonym. */
   readonly via: string;
+  /** What the request came in, where that was not HTTP/1. */
+  readonly protocol: 'h2' | undefined;
   /** Present where a parent proxy takes the request. */
   readonly absolute: AbsoluteForm | undefined;
   /** Present where the request takes on a credential: then it goes over TLS. */
@@ -102,7 +89,7 @@ export function requestHead(
   framing: Framing,
   onward: Onward,
 ): Buffer {
-  const { trace, via, absolute, injection } = onward;
+  const { trace, via, protocol, absolute, injection } = onward;
   const drops = dropsFrom(head, onward);
   const form = absolute === undefined ? target.originForm : absoluteForm(target);
   const writer = new HeadWriter(`${head.method} ${injection?.changes.target ?? form} HTTP/1.1`);
@@ -122,21 +109,7 @@ export function requestHead(
   // RFC 9110 10.1.4: named in Connection, since it is for the next hop alone.
   else if (takesTrailers(head)) writer.set('Connection', 'TE').set('TE', 'trailers');
   if (trace !== undefined) writer.set('traceparent', trace.traceparent);
-  return writer.add('Via', viaEntry(head, via)).toBuffer();
-}
-
-/** Tells gateways apart in Via fields without telling upstreams their names. */
-export function viaPseudonym(gateway: string): string {
-  return `sekisho-${createHash('sha256').update(gateway).digest('hex').slice(0, 8)}`;
-}
-
-/** All that a request has passed, this gateway last. */
-export function viaTrail(head: RequestHead, via: string): string {
-  return [...head.fields.values('via'), viaEntry(head, via)].join(', ');
-}
-
-function viaEntry({ minor }: RequestHead | ResponseHead, via: string): string {
-  return `1.${minor} ${via}`;
+  return writer.add('Via', viaEntry(head, protocol, via)).toBuffer();
 }
 
 /** Which fields of a response do not go on, by their names in lower case. */
@@ -160,13 +133,14 @@ export function dropsFromResponse(
  *
  * @param framing how the body goes to the client, which may differ from how it came
  * @param connection what to say of this hop; undefined: nothing, for HTTP/1.1 that stays open
+ * @param hop this gateway's pseudonym, and what the response came in, where that was not HTTP/1
  * @param decoded whether the coding of the body is undone
  */
 export function responseHead(
   head: ResponseHead,
   framing: Framing,
   connection: 'close' | 'keep-alive' | 'upgrade' | undefined,
-  via: string,
+  hop: { readonly via: string; readonly protocol: 'h2' | undefined },
   decoded = false,
 ): Buffer {
   // A response without body (HEAD, 304) may tell the length that a GET would have.
@@ -175,14 +149,7 @@ export function responseHead(
   setFraming(writer, framing);
   if (connection === 'upgrade') setUpgrade(writer);
   else if (connection !== undefined) writer.set('Connection', connection);
-  return writer.add('Via', viaEntry(head, via)).toBuffer();
-}
-
-/** Whether a request has already passed this gateway (RFC 9110 7.6.3). */
-export function hasPassed(head: RequestHead, via: string): boolean {
-  return (
-    head.fields.has('via') && head.fields.list('via').some((entry) => entry.split(/\s+/)[1] === via)
-  );
+  return writer.add('Via', viaEntry(head, hop.protocol, hop.via)).toBuffer();
 }
 
 function absoluteForm(target: Target): string {

@@ -14,11 +14,12 @@ import { canDecode, decoderFor } from '../../stream/decoded-bodies.ts';
 import { FramingError } from '../../wire/http1/framing-error.ts';
 import type { RequestHead } from '../../wire/http1/request-head.ts';
 import type { ResponseHead } from '../../wire/http1/response-head.ts';
-import { asksForWebSocket, authorityOf, dropsFrom } from './forwarded-head.ts';
+import { authorityOf, dropsFrom } from './forwarded-head.ts';
 import { dashed, EXTENSIONS, isLeft } from './left-fields.ts';
 import { MaskedMessages } from './masked-messages.ts';
 import type { RequestBody } from './request-body.ts';
 import type { Target } from './target.ts';
+import { asksForWebSocket } from './upgrade.ts';
 
 type InjectionGrant = Pick<Grant<Channel>, 'identityHeaders' | 'trace' | 'record'>;
 

@@ -12,11 +12,12 @@ import type { RequestHead } from '../../wire/http1/request-head.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import { LAST_CHUNK } from '../../wire/http1/writer.ts';
 import { type Client, type ProxyContext, ProxyConversation } from './client.ts';
-import { asksForWebSocket, dropsFrom, namesWebSocket, requestHead } from './forwarded-head.ts';
+import { dropsFrom, requestHead } from './forwarded-head.ts';
 import { Injection } from './injection.ts';
 import { RequestBody, type Sender } from './request-body.ts';
 import type { Target } from './target.ts';
 import { lastChunkWith } from './trailers.ts';
+import { asksForWebSocket, namesWebSocket } from './upgrade.ts';
 
 /** Interim responses that one request may bring (RFC 9110 15.2): enough for any honest server. */
 const MAX_INTERIM = 16;
@@ -114,8 +115,7 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     if (response.status !== 401 || this.injection?.refused() !== true) return response;
     if (!this.#isRepeatable() || !(await this.injection.renew())) return response;
     // The secret may have been replaced since it was read: the answer to the old one is nobody's.
-    this.upstream?.stream.destroy();
-    await this.#borrowNew();
+    await this.#askElsewhere();
     return this.#sendOnce();
   }
 
@@ -130,14 +130,25 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     } catch (error) {
       if (!(error instanceof ChannelLost) || reader.started || !this.#mayRepeat(error)) throw error;
       // A kept connection may have died at any time; a new one has not been tried yet.
-      await this.#borrowNew();
+      await this.#borrow('new');
       this.#send();
       return this.#finalHead(reader);
     }
   }
 
-  async #borrowNew(): Promise<void> {
-    this.upstream = await (this.grant as Grant<Channel>).borrow(this.trail, 'new', this.protocol);
+  /** What is left of an answer keeps its connection, and of HTTP/2 its stream alone. */
+  async #askElsewhere(): Promise<void> {
+    const { stream, giveBack } = this.upstream as Connection<Channel>;
+    if (giveBack === undefined) {
+      stream.destroy();
+      return this.#borrow('new');
+    }
+    giveBack();
+    return this.#borrow('kept or new');
+  }
+
+  async #borrow(which: 'kept or new' | 'new'): Promise<void> {
+    this.upstream = await (this.grant as Grant<Channel>).borrow(this.trail, which, this.protocol);
     if (this.clientFault !== undefined) throw this.clientFault;
   }
 
@@ -156,8 +167,9 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     const { stream, parent } = this.upstream as Connection<Channel>;
     const { identityHeaders, trace } = this.grant as Grant<Channel>;
     const { via } = this.proxy;
-    const { injection } = this;
-    const onward = { identityHeaders, trace, via, absolute: parent?.absolute, injection };
+    const { protocol, injection } = this;
+    const absolute = parent?.absolute;
+    const onward = { identityHeaders, trace, via, protocol, absolute, injection };
     stream.write(requestHead(this.head, this.#target, this.body.framing, onward));
     this.body.sendTo(stream, this);
   }

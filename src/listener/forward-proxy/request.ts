@@ -63,7 +63,8 @@ export class ForwardedRequest extends OutgoingRequest implements Conversation<Ch
     connection: Parameters<typeof responseHead>[2],
     decoded = false,
   ): void {
-    const head = responseHead(response, framing, connection, this.proxy.via, decoded);
+    const hop = { via: this.proxy.via, protocol: this.upstream?.protocol };
+    const head = responseHead(response, framing, connection, hop, decoded);
     this.channel.write(this.injection?.redact(head) ?? head);
   }
 

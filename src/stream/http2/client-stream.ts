@@ -8,6 +8,9 @@ import { requestFields } from '../../wire/http2/request.ts';
 import { responseBytes } from '../../wire/http2/response.ts';
 import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 
+/** How long a server may take to end a stream whose answer is whole by its length. */
+const END_MS = 2_000;
+
 /** A stream that is opened for one request: that is written, and the response comes. */
 export class ClientStream extends StreamSocket {
   declare protected stream: ClientHttp2Stream | undefined;
@@ -52,6 +55,21 @@ export class ClientStream extends StreamSocket {
       // The session takes no more: nothing of the request went out.
       queueMicrotask(() => this.lose(constants.NGHTTP2_REFUSED_STREAM));
     }
+  }
+
+  /**
+   * Nothing more is wanted of it. Of most answers END_STREAM alone is to come, and that is waited for: servers that guard
+   * against resets (CVE-2023-44487) count each against their client.
+   */
+  leave(): void {
+    const { stream } = this;
+    if (stream === undefined || stream.closed || this.destroyed) return this.destroy();
+    this.finish();
+    const reset = () => stream.close(this.sentCode);
+    const timer = setTimeout(reset, END_MS).unref();
+    stream.once('close', () => clearTimeout(timer));
+    stream.once('data', reset);
+    stream.resume();
   }
 
   #onHead(raw: RawFields, ends: boolean): void {

@@ -133,7 +133,7 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
       if (this.writableFinished) queueMicrotask(sent);
       else this.stream?.once('finish', sent);
     }
-    if (this.#over) this.#close();
+    if (this.#over) this.finish();
   }
 
   #endBody(): boolean {
@@ -154,7 +154,7 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
 
   #reset(code: number): void {
     if (this.destroyed) return;
-    this.#close();
+    this.finish();
     if (this.stream?.closed === false) this.stream.close(code);
     // What nobody reads would keep the stream.
     this.stream?.resume();
@@ -202,7 +202,7 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
     if (!this.readableEnded || this.isCut(stream)) return this.lose(stream.rstCode);
     // A connection would still be there: whoever has it may not have read all of it.
     this.#over = true;
-    if (this.writableEnded) this.#close();
+    if (this.writableEnded) this.finish();
   }
 
   /** It is of no further use, of which whoever has it is told. @param code why */
@@ -212,7 +212,8 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
     this.#reset(code);
   }
 
-  #close(): void {
+  /** Nobody has it any more. */
+  protected finish(): void {
     if (this.destroyed) return;
     this.destroyed = true;
     clearTimeout(this.#timer);
