@@ -17,6 +17,11 @@ export class ChannelLost extends SekishoError {
   get isUnprocessed(): boolean {
     return this.cause instanceof StreamReset && this.cause.isUnprocessed;
   }
+
+  /** Whether the peer, which was asked by HTTP/2, wants to be asked by HTTP/1.1. */
+  get needsHttp1(): boolean {
+    return this.cause instanceof StreamReset && this.cause.needsHttp1;
+  }
 }
 
 /** One for all: every tunnel whose ClientHello came abandons a take, and a stack trace is a twentieth of what it costs. */

@@ -91,7 +91,8 @@ export class UpstreamGrant implements Grant<Channel> {
     which = 'kept or new',
     protocol?: 'h2' | undefined,
   ): Promise<Connection<Channel>> {
-    if (protocol === 'h2' && this.#permission.destination.scheme === 'https')
+    const isSecure = this.#permission.destination.scheme === 'https';
+    if (protocol === 'h2' && isSecure && !this.#ways.pool.sessions.needsHttp1(this.#poolKey))
       return this.#borrowShared(trail, which);
     const kept = which === 'new' ? undefined : this.#takeKept();
     if (kept === undefined) return this.#open(trail, 'dialForRequests');

@@ -33,7 +33,7 @@ export class HttpPool {
 
   constructor(limits: PoolLimits) {
     this.#limits = limits;
-    this.sessions = new SessionPool(limits.idleMs);
+    this.sessions = new SessionPool(limits);
   }
 
   get size(): number {

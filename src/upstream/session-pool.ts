@@ -2,9 +2,10 @@ import type { Connection } from '../core/conversation.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Channel } from '../stream/channel.ts';
 import { leadsTo } from './leads-to.ts';
+import type { PoolLimits } from './pool.ts';
 import type { UpstreamSession } from './session.ts';
 
-/** Destinations of which it is remembered that they speak HTTP/1.1 alone. */
+/** Destinations of which it is remembered that they speak HTTP/1.1 alone, or insist on it. */
 const MOST_REMEMBERED = 1_000;
 
 /**
@@ -15,18 +16,24 @@ export class SessionPool {
   readonly #sessions = new Map<string, Set<UpstreamSession>>();
   readonly #opening = new Map<string, Promise<unknown>>();
   readonly #single = new Set<string>();
-  readonly #idleMs: number;
+  readonly #insistent = new Set<string>();
+  readonly #limits: PoolLimits;
   #size = 0;
   #reused = 0;
   #discarded = 0;
 
-  /** @param idleMs how long a session without exchanges is kept */
-  constructor(idleMs: number) {
-    this.#idleMs = idleMs;
+  /** @param limits of the sessions without exchanges that are kept */
+  constructor(limits: PoolLimits) {
+    this.#limits = limits;
   }
 
   get stats() {
     return { kept: this.#size, reused: this.#reused, discarded: this.#discarded };
+  }
+
+  /** Whether the destination has agreed on HTTP/2, and then wanted to be asked by HTTP/1.1 (RFC 9113 7, HTTP_1_1_REQUIRED). */
+  needsHttp1(key: string): boolean {
+    return this.#insistent.has(key);
   }
 
   /**
@@ -66,17 +73,11 @@ export class SessionPool {
     );
     try {
       const connection = await opened;
-      if (connection.giveBack === undefined) this.#remember(key);
+      if (connection.giveBack === undefined) remember(this.#single, key);
       return connection;
     } finally {
       this.#opening.delete(key);
     }
-  }
-
-  #remember(key: string): void {
-    const [oldest] = this.#single;
-    if (this.#single.size >= MOST_REMEMBERED && oldest !== undefined) this.#single.delete(oldest);
-    this.#single.add(key);
   }
 
   /** @returns a connection for the exchange that it was opened for */
@@ -89,8 +90,11 @@ export class SessionPool {
     session.events = {
       idle: () => {
         clearTimeout(timer);
-        timer = setTimeout(() => session.isIdle && session.retire(), this.#idleMs).unref();
+        const { perKey, total, idleMs } = this.#limits;
+        if (sessions.size > perKey || this.#size > total) return session.retire();
+        timer = setTimeout(() => session.isIdle && session.retire(), idleMs).unref();
       },
+      http1Required: () => remember(this.#insistent, key),
       retired: () => {
         clearTimeout(timer);
         sessions.delete(session);
@@ -106,4 +110,10 @@ export class SessionPool {
     for (const sessions of this.#sessions.values())
       for (const session of sessions) session.destroy();
   }
+}
+
+function remember(keys: Set<string>, key: string): void {
+  const [oldest] = keys;
+  if (keys.size >= MOST_REMEMBERED && oldest !== undefined) keys.delete(oldest);
+  keys.add(key);
 }

@@ -4,6 +4,7 @@ import type { Connection } from '../core/conversation.ts';
 import { UpstreamError } from '../core/refusal.ts';
 import { Channel } from '../stream/channel.ts';
 import { ClientStream } from '../stream/http2/client-stream.ts';
+import type { StreamReset } from '../stream/http2/stream-reset.ts';
 import type { Dialled } from './way-out.ts';
 
 /** Exchanges on one session, however many more the destination would take. */
@@ -43,6 +44,8 @@ export interface SessionEvents {
   idle(): void;
   /** It takes no more exchanges, be it that some go on. */
   retired(): void;
+  /** The destination wants to be asked by HTTP/1.1. */
+  http1Required(): void;
 }
 
 /** An HTTP/2 connection to a destination: several exchanges at a time, of which each has a stream. */
@@ -116,6 +119,12 @@ export class UpstreamSession {
     const socket = new ClientStream(this.#session);
     let isGivenBack = false;
     socket.once('close', () => this.#left(socket, isGivenBack));
+    // Before whoever has it is told, and asks again.
+    socket.once('error', (error: StreamReset) => {
+      if (!error.needsHttp1) return;
+      this.events?.http1Required();
+      this.retire();
+    });
     const giveBack = () => {
       isGivenBack = true;
       socket.leave();

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { type TestContext, test } from 'node:test';
+import { startFakeAws } from '../support/aws/fake-aws.ts';
+import { ParameterStore } from '../support/aws/ssm.ts';
 import { TOKEN } from '../support/credential-gateway.ts';
 import { askHttp2, type Http2Upstream, startHttp2Upstream } from '../support/http2.ts';
 import { type InterceptSetting, startIntercepting } from '../support/intercept-gateway.ts';
@@ -275,4 +278,112 @@ test('large bodies pass both ways at the pace of whoever reads', async (t) => {
     Buffer.alloc(size, 'x'),
   );
   assert.equal(answer.body.length, size);
+});
+
+test('a 401 for a secret that was replaced is asked once more on the same connection', async (t) => {
+  const parameters = new ParameterStore();
+  parameters.put('/api', 'the-first-token');
+  const aws = await startFakeAws([parameters.service]);
+  t.after(aws.close);
+  let valid = 'the-first-token';
+  const { session, destination } = await startScene(
+    t,
+    (stream, { authorization }) => {
+      const holds = authorization === `token ${valid}`;
+      stream.respond({ ':status': holds ? 200 : 401 });
+      stream.end(holds ? 'hello' : 'who are you?');
+    },
+    {
+      rule: ', with: c',
+      more: 'credentials: { c: { for: api.localhost, header: { Authorization: ["token ", { ssm: /api }] }, tls: { ca: { file: ca.pem } } } }',
+      env: aws.env(),
+    },
+  );
+  const client = await session();
+  assert.equal((await askHttp2(client, { ':path': '/' })).body, 'hello');
+  const { now } = performance;
+  t.mock.method(performance, 'now', () => now.call(performance) + 11_000);
+  valid = 'the-second-token';
+  parameters.put('/api', valid);
+  assert.equal((await askHttp2(client, { ':path': '/' })).body, 'hello');
+  assert.deepEqual([destination.requests.length, destination.sessions.length], [3, 1]);
+});
+
+test('no connection to a destination is shared by two principals, or by two credentials', async (t) => {
+  const credential = (name: string) =>
+    `${name}: { for: api.localhost, header: { X-Key: { env: ${name} } }, tls: { ca: { file: ca.pem } } }`;
+  const rule = (name: string, who: string, more: string) =>
+    `{ name: ${name}, allow: [${who}], to: [api.localhost], ports: [PORT], addresses: [127.0.0.1], intercept: true, ${more} }`;
+  const sessionOf = new Map<string | undefined, unknown>();
+  const { session } = await startScene(
+    t,
+    (stream, headers) => {
+      sessionOf.set(headers[':path'], stream.session);
+      hello(stream, headers);
+    },
+    {
+      principals: 'other: { identify: [{ header: { name: X-Workload, value: { env: OTHER } } }] }',
+      rule: ', paths: [/none, /none/again]',
+      rules: [
+        rule('a', 'fn', 'paths: [/a], with: A'),
+        rule('b', 'fn', 'paths: [/b], with: B'),
+        rule('other', 'other', 'with: A'),
+      ],
+      more: `credentials: { ${credential('A')}, ${credential('B')} }`,
+      env: { OTHER: 'the other', A: 'key of a', B: 'key of b' },
+    },
+  );
+  const [own, others] = [await session(), await session('the other')];
+  for (const path of ['/none', '/a', '/b', '/none/again'])
+    assert.equal((await askHttp2(own, { ':path': path })).status, 200);
+  assert.equal((await askHttp2(others, { ':path': '/of-other' })).status, 200);
+  assert.equal(sessionOf.size, 5);
+  assert.equal(sessionOf.get('/none'), sessionOf.get('/none/again'));
+  assert.equal(new Set(sessionOf.values()).size, 4);
+});
+
+test('a body that waits for 100 Continue comes once the destination says so', async (t) => {
+  const { session } = await startScene(t, (stream, headers) => {
+    assert.equal(headers.expect, '100-continue');
+    if (headers[':path'] === '/no') return stream.respond({ ':status': 417 }, { endStream: true });
+    stream.additionalHeaders({ ':status': 100 });
+    textOf(stream).then(
+      (text) => {
+        stream.respond({ ':status': 200 });
+        stream.end(text);
+      },
+      () => {},
+    );
+  });
+  const client = await session();
+  const post = (path: string) =>
+    client.request({ ':method': 'POST', ':path': path, expect: '100-continue' });
+  const refused = post('/no');
+  refused.on('continue', () => refused.end('never'));
+  assert.equal((await once(refused, 'response'))[0][':status'], 417);
+  refused.destroy();
+  const taken = post('/');
+  await once(taken, 'continue');
+  taken.end('body');
+  let text = '';
+  for await (const piece of taken) text += piece;
+  assert.equal(text, 'body');
+});
+
+test('a reload that opens the tunnel no more ends its session behind the streams that run', async (t) => {
+  const waiting = Promise.withResolvers<ServerHttp2Stream>();
+  const { session, gateway } = await startScene(t, (stream) => waiting.resolve(stream));
+  const client = await session();
+  const slow = askHttp2(client, { ':path': '/slow' });
+  const stream = await waiting.promise;
+  const [told, closed] = [once(client, 'goaway'), once(client, 'close')];
+  const text = await readFile(gateway.file, 'utf8');
+  await writeFile(gateway.file, text.replace(', intercept: true', ''));
+  assert.equal(await gateway.gateway.reload(), true);
+  assert.equal((await told)[0], constants.NGHTTP2_NO_ERROR);
+  hello(stream, {});
+  assert.equal((await slow).body, 'hello');
+  await closed;
+  const { outcome } = await gateway.outcome(({ action }) => action === 'CONNECT');
+  assert.deepEqual([outcome.status, outcome.error], [200, null]);
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
+import { OK } from '../support/credential-gateway.ts';
 import { askHttp2 } from '../support/http2.ts';
 import {
   answer,
@@ -126,4 +127,83 @@ test('a stream whose answer ends behind its length is not reset: servers count t
   const [peer] = destination.peers;
   assert.equal(destination.peers.length, 1);
   assert.equal(peer?.frames.filter(({ type }) => type === FRAME.RST_STREAM).length, 0);
+});
+
+test('a destination that insists on HTTP/1.1 is asked by it, and from then on', async (t) => {
+  let plain = 0;
+  const { session, destination } = await startScene(t, {}, (socket) =>
+    socket.on('data', () => {
+      plain++;
+      socket.write(OK);
+    }),
+  );
+  const client = await session();
+  const first = askHttp2(client, { ':path': '/1' });
+  const { peer, stream } = await destination.next();
+  peer.send(resetStream(stream, CODE.HTTP_1_1_REQUIRED));
+  assert.deepEqual([(await first).body, plain], ['ok', 1]);
+  const second = await askHttp2(client, { ':method': 'POST', ':path': '/2' });
+  assert.deepEqual([second.body, plain, destination.peers.length], ['ok', 2, 1]);
+});
+
+test('behind a GOAWAY what it leaves out is asked again where that is safe, and the rest goes on', async (t) => {
+  const { session, destination } = await startScene(t);
+  const client = await session();
+  const ask = (method: string, body?: string) =>
+    askHttp2(client, { ':method': method, ':path': `/${method}` }, body);
+  const before = [ask('PUT'), ask('POST', 'body')];
+  const [first, second] = [await destination.next(), await destination.next()];
+  const [left, lost] = [ask('DELETE'), ask('PATCH', 'body')];
+  await destination.next();
+  const last = await destination.next();
+  // Its body has gone.
+  await last.peer.endOf(last.stream);
+  first.peer.send(goaway(second.stream));
+  const again = await destination.next();
+  assert.notEqual(again.peer, first.peer);
+  again.peer.send(answer(again.stream, 'again'));
+  assert.equal((await left).body, 'again');
+  assert.equal((await lost).headers['sekisho-reason'], 'upstream-reset');
+  for (const { peer, stream } of [first, second]) peer.send(answer(stream, 'before'));
+  for (const answered of before) assert.equal((await answered).body, 'before');
+});
+
+test('a destination that stops answering is given up, and the next request asks by another connection', async (t) => {
+  const { session, destination } = await startScene(t);
+  const client = await session();
+  const silent = client.request({ ':path': '/silent' });
+  silent.on('error', () => {});
+  const { peer, stream } = await destination.next();
+  peer.silent = true;
+  silent.close(CODE.CANCEL);
+  await peer.first(({ type, flags }) => type === FRAME.PING && flags === 0);
+  const asked = askHttp2(client, { ':method': 'POST', ':path': '/' });
+  const next = await destination.next();
+  assert.notEqual(next.peer, peer);
+  next.peer.send(answer(next.stream));
+  assert.equal((await asked).body, 'ok');
+  // An answer that comes late is for nobody.
+  peer.send(answer(stream, 'late'));
+  if (!peer.ended) await once(peer.socket, 'close');
+  const last = askHttp2(client, { ':path': '/' });
+  const again = await destination.next();
+  assert.equal(again.peer, next.peer);
+  again.peer.send(answer(again.stream, 'last'));
+  assert.equal((await last).body, 'last');
+});
+
+test('a request whose body was gathered to be signed is sent once more where it was refused unseen', async (t) => {
+  const { session, destination } = await startScene(t, {
+    rule: ', with: s3',
+    more: 'credentials: { s3: { for: api.localhost, sigv4: { service: s3, region: ap-northeast-1 }, tls: { ca: { file: ca.pem } } } }',
+    env: { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'a key that signs' },
+  });
+  const asked = askHttp2(await session(), { ':method': 'POST', ':path': '/' }, 'a body');
+  const { peer, stream } = await destination.next();
+  peer.send(resetStream(stream, CODE.REFUSED_STREAM));
+  const again = await destination.next();
+  const sent = await again.peer.first(({ type }) => type === FRAME.DATA);
+  assert.equal(String(sent?.payload), 'a body');
+  again.peer.send(answer(again.stream));
+  assert.equal((await asked).body, 'ok');
 });

@@ -23,6 +23,7 @@ export const CODE = {
   REFUSED_STREAM: 7,
   CANCEL: 8,
   ENHANCE_YOUR_CALM: 11,
+  HTTP_1_1_REQUIRED: 13,
 } as const;
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -102,6 +103,8 @@ export class FramePeer {
   readonly frames: Frame[] = [];
   /** Whether the other end is gone. */
   ended = false;
+  /** Whether it acknowledges nothing any more, as if nobody were there. */
+  silent = false;
   #pending = Buffer.alloc(0);
   /** What is left of the other end's preface. */
   #preface: number;
@@ -180,6 +183,7 @@ export class FramePeer {
   }
 
   #acknowledge({ type, flags, payload }: Frame): void {
+    if (this.silent) return;
     if ((type !== FRAME.SETTINGS && type !== FRAME.PING) || (flags & FLAG.ACK) !== 0) return;
     this.send(frame(type, FLAG.ACK, 0, type === FRAME.PING ? payload : ''));
   }

@@ -12,6 +12,8 @@ import { startTestGateway, type TestGateway } from './gateway.ts';
 export interface InterceptSetting {
   /** More of the rule `api`, which intercepts. */
   readonly rule?: string;
+  /** More principals than `fn`. */
+  readonly principals?: string;
   /** More of the listener. */
   readonly listener?: string;
   /** More of the configuration. */
@@ -41,8 +43,8 @@ export interface InterceptScene {
   tunnel(authority?: string): Promise<RawClient>;
   /** A TLS session with the gateway. */
   open(options?: ConnectionOptions): Promise<TLSSocket>;
-  /** An HTTP/2 session with the gateway, by Node's own client. */
-  session(): Promise<ClientHttp2Session>;
+  /** An HTTP/2 session with the gateway, by Node's own client. @param workload who asks; default: `fn` */
+  session(workload?: string): Promise<ClientHttp2Session>;
   /** Sends text within TLS, and gives all that comes back until its end. */
   ask(text: string, options?: ConnectionOptions): Promise<string>;
 }
@@ -51,12 +53,20 @@ export interface Session {
   readonly port: number;
   readonly authority: string;
   readonly ca: string;
+  /** What `X-Workload` says; default: `sesame`. */
+  readonly workload?: string | undefined;
 }
 
 /** CONNECT, answered with 200; TLS has not begun. */
-export async function openTunnel({ port, authority }: Omit<Session, 'ca'>): Promise<RawClient> {
+export async function openTunnel({
+  port,
+  authority,
+  workload = 'sesame',
+}: Omit<Session, 'ca'>): Promise<RawClient> {
   const client = new RawClient(port);
-  client.send(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: sesame\r\n\r\n`);
+  client.send(
+    `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\nX-Workload: ${workload}\r\n\r\n`,
+  );
   await client.until(/^HTTP\/1\.1 200 .*\r\n\r\n$/s);
   client.socket.removeAllListeners('data');
   return client;
@@ -94,7 +104,7 @@ export async function startIntercepting(
   const gateway = await startTestGateway(
     `
 listeners: { egress: { type: forward-proxy, bind: "127.0.0.1:0", ${setting.listener ?? ''} } }
-principals: { fn: { identify: [{ header: { name: X-Workload, value: { env: WORKLOAD } } }, { basic: { username: fn, password: { env: WORKLOAD } } }] } }
+principals: { fn: { identify: [{ header: { name: X-Workload, value: { env: WORKLOAD } } }, { basic: { username: fn, password: { env: WORKLOAD } } }] }, ${setting.principals ?? ''} }
 rules:
   - { name: api, allow: [fn], to: [api.localhost], ports: [${port}], addresses: [127.0.0.1], intercept: true ${setting.rule ?? ''} }
 ${rules.replaceAll('PORT', port)}
@@ -112,8 +122,8 @@ ${setting.more ?? ''}
   const ca = await readFile(caFile, 'utf8').catch(() => '');
   const at = { port: gateway.port, authority };
   const tunnel = (to = authority) => openTunnel({ ...at, authority: to });
-  const open = async (options: ConnectionOptions = {}) => {
-    const secure = await openSession({ ...at, ca }, options);
+  const open = async (options: ConnectionOptions = {}, workload?: string) => {
+    const secure = await openSession({ ...at, ca, workload }, options);
     t.after(() => secure.destroy());
     return secure;
   };
@@ -125,8 +135,8 @@ ${setting.more ?? ''}
     ca,
     tunnel,
     open,
-    async session() {
-      const secure = await open({ ALPNProtocols: ['h2'] });
+    async session(workload) {
+      const secure = await open({ ALPNProtocols: ['h2'] }, workload);
       const session = connectHttp2(`https://${authority}`, { createConnection: () => secure });
       t.after(() => session.destroy());
       return session;

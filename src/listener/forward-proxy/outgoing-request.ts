@@ -152,15 +152,15 @@ export abstract class OutgoingRequest extends ProxyConversation implements Sende
     if (this.clientFault !== undefined) throw this.clientFault;
   }
 
-  #mayRepeat({ isUnprocessed }: ChannelLost): boolean {
+  #mayRepeat({ isUnprocessed, needsHttp1 }: ChannelLost): boolean {
     if (this.clientFault !== undefined) return false;
     // RFC 9110 9.2.2, RFC 9113 8.7
-    if (isUnprocessed) return this.body.framing.kind === 'none';
-    return this.upstream?.reused === true && this.#isRepeatable();
+    if (isUnprocessed) return this.body.isKept;
+    return (needsHttp1 || this.upstream?.reused === true) && this.#isRepeatable();
   }
 
   #isRepeatable(): boolean {
-    return this.body.framing.kind === 'none' && IDEMPOTENT.has(this.head.method);
+    return this.body.isKept && IDEMPOTENT.has(this.head.method);
   }
 
   #send(): void {

@@ -21,7 +21,7 @@ export interface Sender {
   giveUp(fault: FramingError | ChannelLost | Refusal): void;
 }
 
-/** The body of a request on its way from the client. It is streamed, so it can be sent once only. */
+/** The body of a request on its way from the client. Unless it is gathered it is streamed, so it can be sent once only. */
 export class RequestBody implements Passage {
   framing: Framing;
   /** Payload bytes so far. */
@@ -73,6 +73,11 @@ export class RequestBody implements Passage {
     this.#gathered = Buffer.concat(pieces);
     this.framing = { kind: 'length', length };
     return this.#gathered;
+  }
+
+  /** Whether the request can be sent again: it has none, or all of it was gathered. */
+  get isKept(): boolean {
+    return this.framing.kind === 'none' || this.#gathered !== undefined;
   }
 
   get chunked(): boolean {
