@@ -195,7 +195,7 @@ test('a destination that stops answering is given up, and the next request asks 
 test('a request whose body was gathered to be signed is sent once more where it was refused unseen', async (t) => {
   const { session, destination } = await startScene(t, {
     rule: ', with: s3',
-    more: 'credentials: { s3: { for: api.localhost, sigv4: { service: s3, region: ap-northeast-1 }, tls: { ca: { file: ca.pem } } } }',
+    more: 'credentials: { s3: { for: api.localhost, sigv4: { service: execute-api, region: ap-northeast-1, maxBody: 64KiB }, tls: { ca: { file: ca.pem } } } }',
     env: { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'a key that signs' },
   });
   const asked = askHttp2(await session(), { ':method': 'POST', ':path': '/' }, 'a body');
