@@ -16,6 +16,10 @@ export class ExchangeMetrics {
     name: 'sekisho_outcome_errors_total',
     help: 'Exchanges that failed after they were decided on.',
   });
+  readonly #read = new Tally({
+    name: 'sekisho_requests_total',
+    help: 'HTTP requests that could be read, by what they came in: http/1 or h2.',
+  });
   readonly #steps = new Durations<'step'>({
     name: 'sekisho_step_seconds',
     help: 'How long the steps of exchanges took. answer: until the destination began to answer a request.',
@@ -50,6 +54,7 @@ export class ExchangeMetrics {
         () => [...listeners.values()].flatMap((counts) => counts.bytes()),
       ),
       this.#troubles,
+      this.#read,
       this.#steps,
       this.#requests,
     ];
@@ -60,14 +65,16 @@ export class ExchangeMetrics {
   }
 
   ended({ conversation, principal, decision, outcome, durationMs }: RecordedEnd): void {
-    const { listener, request } = conversation;
+    const { listener, request, protocol = 'http/1' } = conversation;
     // The names of a template's instances come from outside and know no bound.
     const who = this.#principals.of(principal?.template ?? principal?.name ?? '');
     const counts = this.#listeners.get(listener) ?? this.#begin(listener);
     counts.add(who, decision, outcome);
     const { error } = outcome;
     if (error !== null) this.#troubles.add(`${listener} ${error}`, 1, () => ({ listener, error }));
-    if (request !== undefined) counts.request(decision).observe(durationMs);
+    if (request === undefined) return;
+    counts.request(decision).observe(durationMs);
+    this.#read.add(`${listener} ${protocol}`, 1, () => ({ listener, protocol }));
   }
 
   #begin(listener: string): ListenerCounts {

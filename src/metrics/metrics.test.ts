@@ -121,7 +121,9 @@ test('steps, connections, ways out, DNS and the record are told', async () => {
   metrics.fault();
   metrics.watch({
     resolver: { stats: { hits: 9, inFlight: 1, kept: 5 } },
-    pool: { stats: { kept: 3, reused: 8, missed: 2, discarded: 1 } },
+    pool: {
+      stats: { kept: 3, sessions: 2, streams: 5, reused: 8, missed: 2, discarded: 1 },
+    },
     writer: { waiting: { lines: 4, characters: 400 } },
   });
   assertHolds(await samples(metrics), [
@@ -136,7 +138,9 @@ test('steps, connections, ways out, DNS and the record are told', async () => {
     'sekisho_open_tunnels 1',
     'sekisho_dial_seconds_bucket{le="0.05",exit="",outcome="connected"} 1',
     'sekisho_dial_seconds_count{exit="fixed",outcome="connect-timeout"} 1',
-    'sekisho_pool_connections 3',
+    'sekisho_pool_connections{protocol="http/1"} 3',
+    'sekisho_pool_connections{protocol="h2"} 2',
+    'sekisho_pool_streams 5',
     'sekisho_pool_requests_total{found="reused"} 8',
     'sekisho_pool_requests_total{found="missed"} 2',
     'sekisho_pool_discarded_total 1',

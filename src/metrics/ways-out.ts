@@ -7,13 +7,25 @@ const MOST_EXITS = 100;
 
 /** As `HttpPool` keeps them. */
 export interface PoolStats {
+  /** In HTTP/1 alone. */
   readonly kept: number;
+  /** Those in HTTP/2, be it that they are in use. */
+  readonly sessions: number;
+  /** Exchanges under way on these. */
+  readonly streams: number;
   readonly reused: number;
   readonly missed: number;
   readonly discarded: number;
 }
 
-const NO_POOL: PoolStats = { kept: 0, reused: 0, missed: 0, discarded: 0 };
+const NO_POOL: PoolStats = {
+  kept: 0,
+  sessions: 0,
+  streams: 0,
+  reused: 0,
+  missed: 0,
+  discarded: 0,
+};
 
 /** The way to destinations: dials, kept connections, tunnels. */
 export class WayOutMetrics {
@@ -45,8 +57,21 @@ export class WayOutMetrics {
         () => this.#tunnels,
       ),
       gauge(
-        { name: 'sekisho_pool_connections', help: 'Connections to destinations kept for reuse.' },
-        () => pool().kept,
+        {
+          name: 'sekisho_pool_connections',
+          help: 'Connections to destinations kept for reuse; in HTTP/2 they are in use meanwhile.',
+        },
+        () => [
+          { labels: { protocol: 'http/1' }, value: pool().kept },
+          { labels: { protocol: 'h2' }, value: pool().sessions },
+        ],
+      ),
+      gauge(
+        {
+          name: 'sekisho_pool_streams',
+          help: 'Exchanges under way on connections to destinations in HTTP/2 that take more of them.',
+        },
+        () => pool().streams,
       ),
       counter(
         {

@@ -36,7 +36,14 @@ test('connections that nobody asks for are closed, each at its time', async () =
   const gone = once(third.stream.socket, 'close');
   pool.put('a', third);
   await gone;
-  assert.deepEqual(pool.stats, { kept: 0, reused: 0, missed: 0, discarded: 3 });
+  assert.deepEqual(pool.stats, {
+    kept: 0,
+    sessions: 0,
+    streams: 0,
+    reused: 0,
+    missed: 0,
+    discarded: 3,
+  });
 });
 
 test('a connection that was taken is not closed when its time in the pool would end', async () => {

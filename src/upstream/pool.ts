@@ -42,10 +42,12 @@ export class HttpPool {
 
   /** How many are kept, how many requests found one or none, and how many connections were let go. */
   get stats() {
-    const { kept, reused, discarded } = this.sessions.stats;
+    const { sessions, streams, reused, discarded } = this.sessions.stats;
     const counts = this.#counts;
     return {
-      kept: this.#total + kept,
+      kept: this.#total,
+      sessions,
+      streams,
       reused: counts.reused + reused,
       missed: counts.missed,
       discarded: counts.discarded + discarded,

@@ -28,7 +28,9 @@ export class SessionPool {
   }
 
   get stats() {
-    return { kept: this.#size, reused: this.#reused, discarded: this.#discarded };
+    const sessions = [...this.#sessions.values()].flatMap((some) => [...some]);
+    const streams = sessions.reduce((sum, session) => sum + session.streams, 0);
+    return { sessions: this.#size, streams, reused: this.#reused, discarded: this.#discarded };
   }
 
   /** Whether the destination has agreed on HTTP/2, and then wanted to be asked by HTTP/1.1 (RFC 9113 7, HTTP_1_1_REQUIRED). */
@@ -92,7 +94,7 @@ export class SessionPool {
         clearTimeout(timer);
         const { perKey, total, idleMs } = this.#limits;
         if (sessions.size > perKey || this.#size > total) return session.retire();
-        timer = setTimeout(() => session.isIdle && session.retire(), idleMs).unref();
+        timer = setTimeout(() => session.streams === 0 && session.retire(), idleMs).unref();
       },
       http1Required: () => remember(this.#insistent, key),
       retired: () => {

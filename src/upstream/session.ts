@@ -109,8 +109,9 @@ export class UpstreamSession {
     return isOpen && !this.#isDoubtful && this.#streams < most;
   }
 
-  get isIdle(): boolean {
-    return this.#streams === 0;
+  /** Exchanges that are under way. */
+  get streams(): number {
+    return this.#streams;
   }
 
   /** A connection for one exchange. */

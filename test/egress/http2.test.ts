@@ -122,14 +122,19 @@ test('a head that is all of an answer goes on as such', async (t) => {
 
 test('many requests at a time share one connection on either side', async (t) => {
   const waiting: ServerHttp2Stream[] = [];
-  const { session, destination } = await startScene(t, (stream) => {
-    waiting.push(stream);
-    if (waiting.length === 20) for (const each of waiting) hello(each, {});
+  const all = Promise.withResolvers<void>();
+  const { session, destination, gateway } = await startScene(t, (stream) => {
+    if (waiting.push(stream) === 20) all.resolve();
   });
   const client = await session();
   const answers = Array.from({ length: 20 }, (_, i) => askHttp2(client, { ':path': `/${i}` }));
+  await all.promise;
+  await gateway.metric('sekisho_pool_streams', 20);
+  await gateway.metric('sekisho_pool_connections{protocol="h2"}', 1);
+  for (const each of waiting) hello(each, {});
   for (const { body } of await Promise.all(answers)) assert.equal(body, 'hello');
   assert.equal(destination.sessions.length, 1);
+  await gateway.metric('sekisho_requests_total{listener="egress",protocol="h2"}', 20);
 });
 
 test('a destination is asked for no more at a time than it takes on one connection', async (t) => {
