@@ -19,6 +19,9 @@ const MAX_FIELDS = 256;
 /** How long a destination that gave no answer may take for one to a PING, before nothing more is asked of its session. */
 const PING_MS = 5_000;
 
+/** How long what came before the FIN of a destination may take to be looked at. */
+const FIN_MS = 100;
+
 const OPTIONS = {
   settings: {
     enablePush: false,
@@ -54,7 +57,7 @@ export class UpstreamSession {
   events: SessionEvents | undefined;
   readonly #session: ClientHttp2Session;
   readonly #idleMs: number;
-  #streams = 0;
+  readonly #streams = new Set<ClientStream>();
   #isRetired = false;
   #isDoubtful = false;
 
@@ -82,14 +85,14 @@ export class UpstreamSession {
     });
     // What breaks a session closes it, and with it every stream.
     session.on('error', () => {});
-    // Nothing comes behind a FIN, of which Node tells a session whose socket may be half open nothing.
-    secure.once('end', () => secure.destroy());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const fail = (code: 'connect-failed' | 'connect-timeout', why: string) =>
       reject(new UpstreamError(code, `no HTTP/2 session: ${why}`));
     const timer = setTimeout(() => fail('connect-timeout', 'no SETTINGS in time'), terms.timeoutMs);
     session.once('remoteSettings', () => resolve());
-    session.once('close', () => fail('connect-failed', 'the destination closed'));
+    const closed = () => fail('connect-failed', 'the destination closed');
+    session.once('close', closed);
+    secure.once('end', closed);
     try {
       await promise;
     } catch (error) {
@@ -99,25 +102,28 @@ export class UpstreamSession {
       clearTimeout(timer);
     }
     session.setLocalWindowSize(SESSION_WINDOW);
-    return new UpstreamSession(session, route, terms.idleMs);
+    const opened = new UpstreamSession(session, route, terms.idleMs);
+    if (secure.readableEnded) opened.#onFin();
+    else secure.once('end', () => opened.#onFin());
+    return opened;
   }
 
   get hasRoom(): boolean {
     const { maxConcurrentStreams = MAX_STREAMS } = this.#session.remoteSettings;
     const most = Math.min(MAX_STREAMS, maxConcurrentStreams);
     const isOpen = !this.#isRetired && !this.#session.closed && !this.#session.destroyed;
-    return isOpen && !this.#isDoubtful && this.#streams < most;
+    return isOpen && !this.#isDoubtful && this.#streams.size < most;
   }
 
   /** Exchanges that are under way. */
   get streams(): number {
-    return this.#streams;
+    return this.#streams.size;
   }
 
   /** A connection for one exchange. */
   connection(reused: boolean): Connection<Channel> {
-    this.#streams++;
     const socket = new ClientStream(this.#session);
+    this.#streams.add(socket);
     let isGivenBack = false;
     socket.once('close', () => this.#left(socket, isGivenBack));
     // Before whoever has it is told, and asks again.
@@ -135,13 +141,23 @@ export class UpstreamSession {
   }
 
   #left(socket: ClientStream, isGivenBack: boolean): void {
-    this.#streams--;
+    this.#streams.delete(socket);
     // An exchange that ended in order and gives nothing back says that nobody is to be on this connection any more.
     if (socket.readableEnded && !isGivenBack) this.retire();
     else if (socket.isUnanswered) this.#doubt();
-    if (this.#streams > 0) return;
+    if (this.#streams.size > 0) return;
     if (this.#isRetired) this.#session.destroy();
     else this.events?.idle();
+  }
+
+  /** Nothing comes behind it, of which Node tells a session nothing where its socket may be half open. What came whole goes on. */
+  #onFin(): void {
+    this.retire();
+    // While it writes, Node leaves what came lying, and takes it up later.
+    const cutOff = () => {
+      for (const socket of this.#streams) socket.cutOff();
+    };
+    setTimeout(cutOff, FIN_MS).unref();
   }
 
   /** Whether anybody is there at all: until that is told, no exchange begins. */
@@ -162,7 +178,7 @@ export class UpstreamSession {
     if (this.#isRetired) return;
     this.#isRetired = true;
     this.events?.retired();
-    if (this.#streams === 0) this.#session.destroy();
+    if (this.#streams.size === 0) this.#session.destroy();
   }
 
   destroy(): void {

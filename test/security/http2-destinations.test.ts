@@ -114,6 +114,27 @@ test('a destination that closes without a GOAWAY is asked by another connection'
   assert.equal((await gateway.outcome(({ path }) => path === '/2')).outcome.error, null);
 });
 
+test('an answer that came whole reaches a client that is slow, though its destination has closed', async (t) => {
+  const { session, destination } = await startScene(t);
+  const client = await session();
+  const slow = client.request({ ':path': '/slow' }).pause();
+  const { peer, stream } = await destination.next();
+  // More than the client lets be sent, and less than the gateway does.
+  const pieces = Array.from({ length: 12 }, (_, i) =>
+    data(stream, 'x'.repeat(16_000), i === 11 ? END_STREAM : 0),
+  );
+  peer.send(head(stream), ...pieces, goaway(stream)).socket.end();
+  // By another connection, so that it is known here that this one is closed.
+  const asked = askHttp2(client, { ':path': '/next' });
+  let next = await destination.next();
+  if (next.peer === peer) next = await destination.next();
+  next.peer.send(answer(next.stream));
+  assert.equal((await asked).body, 'ok');
+  let length = 0;
+  for await (const piece of slow) length += piece.length;
+  assert.equal(length, 12 * 16_000);
+});
+
 test('a stream whose answer ends behind its length is not reset: servers count that against us', async (t) => {
   const { session, destination } = await startScene(t);
   const client = await session();

@@ -246,6 +246,26 @@ test('a client that resets one stream ends no other', async (t) => {
   assert.equal(await client.endOf(3), 'done');
 });
 
+test('a client that closes without a GOAWAY has left, with all of its streams', async (t) => {
+  const arrived = Promise.withResolvers<TLSSocket>();
+  const { peer, get, gateway } = await startScene(t, {
+    answer: (_request, socket) => arrived.resolve(socket),
+  });
+  const client = await peer();
+  client.send(headers(1, get(), END_STREAM));
+  const closed = closeOf(await arrived.promise);
+  client.socket.end();
+  await closed;
+  const outcomes = [
+    await gateway.outcome(({ action }) => action === 'GET'),
+    await gateway.outcome(({ action }) => action === 'CONNECT'),
+  ];
+  assert.deepEqual(
+    outcomes.map(({ outcome }) => outcome.error),
+    ['client-reset', null],
+  );
+});
+
 test('a client that opens more streams than it may loses its connection', async (t) => {
   const { peer, get, upstream, assertServes } = await startScene(t, {
     answer: (request, socket) => request.startsWith('GET /fine') && socket.write(OK),

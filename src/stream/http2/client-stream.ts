@@ -72,6 +72,11 @@ export class ClientStream extends StreamSocket {
     stream.resume();
   }
 
+  /** Nothing more will come on its session: without END_STREAM what it has is no answer. */
+  cutOff(): void {
+    if (!this.#isWhole) this.lose(constants.NGHTTP2_CANCEL);
+  }
+
   #onHead(raw: RawFields, ends: boolean): void {
     if (this.destroyed) return;
     try {
