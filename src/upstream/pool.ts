@@ -2,18 +2,13 @@ import type { Connection } from '../core/conversation.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Channel } from '../stream/channel.ts';
 import { leadsTo } from './leads-to.ts';
+import type { PoolLimits } from './pool-limits.ts';
 import { SessionPool } from './session-pool.ts';
 
 interface Kept {
   readonly connection: Connection<Channel>;
   /** Milliseconds of this process's clock. */
   readonly expires: number;
-}
-
-export interface PoolLimits {
-  readonly perKey: number;
-  readonly total: number;
-  readonly idleMs: number;
 }
 
 /**

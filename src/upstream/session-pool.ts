@@ -2,7 +2,7 @@ import type { Connection } from '../core/conversation.ts';
 import type { Ip } from '../core/ip.ts';
 import type { Channel } from '../stream/channel.ts';
 import { leadsTo } from './leads-to.ts';
-import type { PoolLimits } from './pool.ts';
+import type { PoolLimits } from './pool-limits.ts';
 import type { UpstreamSession } from './session.ts';
 
 /** Destinations of which it is remembered that they speak HTTP/1.1 alone, or insist on it. */
