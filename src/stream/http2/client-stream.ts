@@ -6,6 +6,7 @@ import { LAST_CHUNK } from '../../wire/http1/writer.ts';
 import type { RawFields } from '../../wire/http2/fields.ts';
 import { requestFields } from '../../wire/http2/request.ts';
 import { responseBytes } from '../../wire/http2/response.ts';
+import type { TakenHead } from './sent-message.ts';
 import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 
 /** How long a server may take to end a stream whose answer is whole by its length. */
@@ -29,11 +30,10 @@ export class ClientStream extends StreamSocket {
     this.#session = session;
   }
 
-  protected takeHead(bytes: Buffer): Buffer | undefined {
+  protected takeHead(bytes: Buffer): TakenHead | undefined {
     this.#head = this.#reader.push(bytes);
     if (this.#head === undefined) return undefined;
-    this.expectBody(requestFraming(this.#head));
-    return this.#reader.rest;
+    return { framing: requestFraming(this.#head), rest: this.#reader.rest };
   }
 
   protected sendHead(ends: boolean): void {

@@ -3,6 +3,7 @@ import { responseFraming } from '../../wire/http1/framing.ts';
 import { HeadReader } from '../../wire/http1/head-reader.ts';
 import { parseResponseHead, type ResponseHead } from '../../wire/http1/response-head.ts';
 import { responseFields } from '../../wire/http2/response.ts';
+import type { TakenHead } from './sent-message.ts';
 import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 
 /** A stream that a client opened: the body of its request comes, and the response is written. */
@@ -23,15 +24,14 @@ export class ServerStream extends StreamSocket {
     this.attach(stream);
   }
 
-  protected takeHead(bytes: Buffer): Buffer | undefined {
+  protected takeHead(bytes: Buffer): TakenHead | undefined {
     for (let rest = bytes; rest.length > 0; ) {
       const head = this.#reader.push(rest);
       if (head === undefined) return undefined;
       rest = this.#reader.rest;
       if (head.status >= 200) {
         this.#head = head;
-        this.expectBody(responseFraming(head, this.#method));
-        return rest;
+        return { framing: responseFraming(head, this.#method), rest };
       }
       this.#reader.reset();
       if (!this.stream.closed) this.stream.additionalHeaders(responseFields(head));

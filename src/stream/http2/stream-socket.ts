@@ -1,11 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { constants, type Http2Stream } from 'node:http2';
 import type { TcpSocket } from '../../tcp/tcp-socket.ts';
-import { BodyReader } from '../../wire/http1/body.ts';
-import type { Fields, HeadLimits } from '../../wire/http1/fields.ts';
-import type { Framing } from '../../wire/http1/framing.ts';
+import type { HeadLimits } from '../../wire/http1/fields.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK } from '../../wire/http1/writer.ts';
-import { addFields, fieldMap, type RawFields, trailerBytes } from '../../wire/http2/fields.ts';
+import { type RawFields, trailerBytes } from '../../wire/http2/fields.ts';
+import { SentMessage, type TakenHead } from './sent-message.ts';
 import { StreamReset } from './stream-reset.ts';
 
 /** Heads that the gateway wrote itself: those that they were made from were held against the listener's limits. */
@@ -34,18 +33,17 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   protected abstract readonly sentCode: number;
   #flowing = false;
   #trailersIn: Buffer = LAST_CHUNK;
-  #trailersOut: Fields | undefined;
-  /** The body of the message that is written; undefined before its head. */
-  #body: BodyReader | undefined;
-  /** Whether the head went out. */
-  #begun = false;
+  readonly #sent = new SentMessage({
+    stream: () => this.stream,
+    takeHead: (bytes) => this.takeHead(bytes),
+    sendHead: (ends) => this.sendHead(ends),
+  });
   #timer: NodeJS.Timeout | undefined;
   /** Whether the stream is over, all of it having come and gone, and nobody was told yet. */
   #over = false;
 
-  /** Takes what it can of the head that is written. @returns the rest, once it is whole */
-  protected abstract takeHead(bytes: Buffer): Buffer | undefined;
-  /** Sends the head that is whole. @param ends whether nothing follows it */
+  /** As in `SentMessageTerms`. */
+  protected abstract takeHead(bytes: Buffer): TakenHead | undefined;
   protected abstract sendHead(ends: boolean): void;
   /** Whether what has come of a stream that ended is not all of it. */
   protected abstract isCut(stream: Http2Stream): boolean;
@@ -58,7 +56,7 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
     stream.on('trailers', (_fields: unknown, _flags: number, raw: RawFields) =>
       this.#onTrailers(raw),
     );
-    stream.on('wantTrailers', this.#sendTrailers);
+    stream.on('wantTrailers', () => this.#sent.sendTrailers());
     stream.on('drain', () => {
       this.#moved();
       this.emit('drain');
@@ -90,58 +88,19 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   write(bytes: Buffer): boolean {
     if (this.destroyed || this.writableEnded) return true;
     this.#moved();
-    const rest = this.#body === undefined ? this.takeHead(bytes) : bytes;
-    if (rest !== undefined) this.#writeBody(rest);
+    this.#sent.write(bytes);
     return !this.writableNeedDrain;
   }
-
-  /** The head is whole: a body of this kind follows it. */
-  protected expectBody(framing: Framing): void {
-    this.#body = new BodyReader(framing);
-  }
-
-  #writeBody(bytes: Buffer): void {
-    const body = this.#body as BodyReader;
-    body.push(bytes, (payload) => {
-      this.#begin(false);
-      if (this.stream?.writable === true) this.stream.write(payload);
-    });
-    this.#trailersOut = body.trailers;
-    if (!body.done) return void this.#begin(false);
-    if (!this.#begin(this.#trailersOut === undefined)) this.stream?.end();
-  }
-
-  /** @returns whether the head, which went out now, was all */
-  #begin(ends: boolean): boolean {
-    if (this.#begun) return false;
-    this.#begun = true;
-    this.sendHead(ends);
-    return ends;
-  }
-
-  readonly #sendTrailers = (): void => {
-    const fields = this.#trailersOut;
-    this.stream?.sendTrailers(fields === undefined ? {} : addFields(fieldMap(), fields));
-  };
 
   end(sent?: () => void): void {
     if (this.destroyed || this.writableEnded) return;
     this.writableEnded = true;
-    // Without a head there is no message, and with a part of its body a wrong one.
-    if (!this.#begun || !this.#endBody()) return this.destroy();
+    if (!this.#sent.end()) return this.destroy();
     if (sent !== undefined) {
       if (this.writableFinished) queueMicrotask(sent);
       else this.stream?.once('finish', sent);
     }
     if (this.#over) this.finish();
-  }
-
-  #endBody(): boolean {
-    const body = this.#body as BodyReader;
-    // As far as the connection reaches: that is here.
-    if (body.isOpenEnded) body.end();
-    if (body.done) this.stream?.end();
-    return body.done;
   }
 
   destroy(): void {
