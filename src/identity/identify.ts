@@ -52,7 +52,9 @@ export function compileIdentity(
   const readers = Object.values(METHODS).map((compile) => compile(entries, tools));
   const uses = (method: Method) => entries.some(({ config }) => config[method] !== undefined);
   return {
-    identify: (evidence) => identify(readers, evidence),
+    identify: networks.someClosed
+      ? (evidence) => identify(readers, evidence, withoutClosed)
+      : (evidence) => identify(readers, evidence, strongest),
     headerNames: new Set(entries.flatMap(({ config }) => config.header?.name.toLowerCase() ?? [])),
     schemes: [
       ...(uses('basic') ? ['Basic' as const] : []),
@@ -79,7 +81,10 @@ function keysOf(config: IdentifyConfig): Method[] {
   return (Object.keys(METHODS) as Method[]).filter((method) => config[method] !== undefined);
 }
 
-function identify(readers: readonly Reader[], evidence: Evidence): Identification {
+type Choose = (holding: ReadonlySet<Entry>, evidence: Evidence) => Identification;
+
+/** @param choose of several entries that hold */
+function identify(readers: readonly Reader[], evidence: Evidence, choose: Choose): Identification {
   const presented: Presented[] = [];
   for (const reader of readers) {
     const read = reader.read(evidence);
@@ -97,7 +102,7 @@ function identify(readers: readonly Reader[], evidence: Evidence): Identificatio
     // No falling back: whoever presents something wrong is not taken for whom the rest of the evidence fits.
     if (!held) return invalid(`${what} ${shortcoming(entries)}`);
   }
-  return withoutClosed(strongest(holding), holding, evidence);
+  return choose(holding, evidence);
 }
 
 function invalid(clause: string): Identification {
@@ -108,11 +113,8 @@ function invalid(clause: string): Identification {
  * Who is known by nothing but a list that is too old is refused: neither taken for that principal, nor for the one that is
  * left, who may be allowed what that one is denied.
  */
-function withoutClosed(
-  found: Identification,
-  holding: ReadonlySet<Entry>,
-  { client }: Evidence,
-): Identification {
+function withoutClosed(holding: ReadonlySet<Entry>, { client }: Evidence): Identification {
+  const found = strongest(holding);
   if ('invalid' in found || found.principal === undefined) return found;
   const sure = new Set([...holding].filter((entry) => isUsableFrom(entry, client) === true));
   if (sure.size === holding.size) return found;
