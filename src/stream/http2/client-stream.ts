@@ -12,6 +12,13 @@ import { OWN_HEADS, StreamSocket } from './stream-socket.ts';
 /** How long a server may take to end a stream whose answer is whole by its length. */
 const END_MS = 2_000;
 
+/** Of a session that is over, or was told to be so. */
+const TAKES_NO_MORE: ReadonlySet<string> = new Set([
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_OUT_OF_STREAMS',
+]);
+
 /** A stream that is opened for one request: that is written, and the response comes. */
 export class ClientStream extends StreamSocket {
   declare protected stream: ClientHttp2Stream | undefined;
@@ -51,8 +58,9 @@ export class ClientStream extends StreamSocket {
       this.#watchEnd(stream);
       this.attach(stream);
       this.isUnanswered = true;
-    } catch {
-      // The session takes no more: nothing of the request went out.
+    } catch (error) {
+      if (!TAKES_NO_MORE.has(String((error as NodeJS.ErrnoException).code))) throw error;
+      // Nothing of the request went out.
       queueMicrotask(() => this.lose(constants.NGHTTP2_REFUSED_STREAM));
     }
   }
@@ -79,15 +87,14 @@ export class ClientStream extends StreamSocket {
 
   #onHead(raw: RawFields, ends: boolean): void {
     if (this.destroyed) return;
-    try {
-      const { status, bytes, chunked } = responseBytes(raw, (this.#head as RequestHead).method);
-      this.isUnanswered = status < 200;
-      this.chunked = chunked && !ends;
-      // What ends here is told as a whole, so that it may go on as a whole: gRPC tells a failure by a head alone.
-      this.emit('data', chunked && ends ? Buffer.concat([bytes, LAST_CHUNK]) : bytes);
-    } catch {
-      this.lose(constants.NGHTTP2_PROTOCOL_ERROR);
-    }
+    const { method } = this.#head as RequestHead;
+    const head = this.readable(() => responseBytes(raw, method));
+    if (head === undefined) return;
+    const { status, bytes, chunked } = head;
+    this.isUnanswered = status < 200;
+    this.chunked = chunked && !ends;
+    // What ends here is told as a whole, so that it may go on as a whole: gRPC tells a failure by a head alone.
+    this.emit('data', chunked && ends ? Buffer.concat([bytes, LAST_CHUNK]) : bytes);
   }
 
   /**

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { constants, type Http2Stream } from 'node:http2';
 import type { TcpSocket } from '../../tcp/tcp-socket.ts';
 import type { HeadLimits } from '../../wire/http1/fields.ts';
+import { FramingError } from '../../wire/http1/framing-error.ts';
 import { CHUNK_END, chunkHead, LAST_CHUNK } from '../../wire/http1/writer.ts';
 import { type RawFields, trailerBytes } from '../../wire/http2/fields.ts';
 import { SentMessage, type TakenHead } from './sent-message.ts';
@@ -149,10 +150,17 @@ export abstract class StreamSocket extends EventEmitter implements TcpSocket {
   };
 
   #onTrailers(raw: RawFields): void {
+    this.#trailersIn = this.readable(() => trailerBytes(raw)) ?? this.#trailersIn;
+  }
+
+  /** What is read of the peer's fields. Undefined where they are malformed: then the stream is lost. */
+  protected readable<Read>(read: () => Read): Read | undefined {
     try {
-      this.#trailersIn = trailerBytes(raw);
-    } catch {
+      return read();
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error;
       this.lose(constants.NGHTTP2_PROTOCOL_ERROR);
+      return undefined;
     }
   }
 
